@@ -1,0 +1,210 @@
+"""What a run is about: days, market, tariff, accounts, members. The file format is TOML.
+
+The table of keys is `docs/scenario.md`; `inputs` reads it, nothing here knows about files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    IntArray = NDArray[np.int64]
+
+
+class AccountMode(IntEnum):
+    """How far an account may go below zero: one rule, available >= -limit, three limits."""
+
+    PREPAID = 1
+    """limit 0: what is escrowed must have been paid in."""
+    CREDIT_LIMIT = 2
+    """limit n, agreed at registration."""
+    POSTPAID = 3
+    """no limit: a negative balance is a receivable that the next deposit pays."""
+
+
+class TieRule(IntEnum):
+    """Who is served first among orders of one price when there is not enough for all."""
+
+    PRO_RATA = 1
+    """each in proportion to its energy, by largest remainder, so no member is always first."""
+    TIME = 2
+    """the earlier signed submission, then the smaller id: the queue of [WANG24]."""
+
+
+@dataclass(frozen=True, slots=True)
+class TariffWindow:
+    """A time of day with its own prices; the last window that matches wins."""
+
+    days: frozenset[int]
+    """Weekdays it holds on, Monday 0 to Sunday 6, in the scenario's time zone."""
+    from_minute: int
+    """First minute of the day, 0..1439."""
+    to_minute: int
+    """First minute after it, 1..1440; not above from_minute: the window passes midnight."""
+    retail_micro_per_kwh: int
+    feed_in_micro_per_kwh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """Prices outside the market: what the grid pays and takes, and the fee for using lines."""
+
+    region: str
+    """The fee is booked to this region's network account."""
+    retail_micro_per_kwh: int
+    """Paid for import, network included; holds outside all windows."""
+    feed_in_micro_per_kwh: int
+    """Paid for export; holds outside all windows."""
+    network_fee_micro_per_kwh: int
+    """Paid by the buyer on traded energy."""
+    windows: tuple[TariffWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPolicy:
+    """How a member pays."""
+
+    mode: AccountMode
+    limit_micro: int
+    """Credit limit in micro-currency; 0 unless the mode is `credit_limit`."""
+    deposit_micro: int
+    """Paid in before the first slot, in micro-currency."""
+
+
+class Quoting(IntEnum):
+    """How a member turns its private limit into a quote."""
+
+    TRUTHFUL = 1
+    """the quote is the limit."""
+    SHADED = 2
+    """the quote keeps a random share of the room between the limit and the other side's best."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPolicy:
+    """How a member forecasts and quotes."""
+
+    season_days: int
+    """The forecast for a slot is the metered value this many days before."""
+    quoting: Quoting
+    shade_max_percent: int
+    """Largest share of the price band that a shaded quote keeps, 0..100."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One household or other customer: trades and is metered net."""
+
+    participant_id: str
+    """Permanent; also names its meter, `<id>.meter`."""
+    bus: str
+    """Connection point in the network; empty when the scenario has no network."""
+    load_column: str
+    """Column of the profiles with the gross load."""
+    pv_column: str
+    """Column of the profiles with the gross generation; empty without generation."""
+    load_nominal_w: int
+    """What a profile value of one means, for relative profiles; 0 for profiles in units."""
+    pv_nominal_w: int
+    account: AccountPolicy
+    agent: AgentPolicy
+
+
+class ProfileUnit(IntEnum):
+    """What a number in the profile file means."""
+
+    WH = 1
+    KWH = 2
+    W = 3
+    """mean power of the interval."""
+    KW = 4
+    RELATIVE = 5
+    """share of the member's nominal power, as SimBench gives it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSource:
+    """Where load and generation come from."""
+
+    file: Path | None
+    """A wide CSV; None for the SimBench extract that ships with the package."""
+    time_column: str
+    time_zone: str
+    """Of the time column, when its values carry no offset."""
+    unit: ProfileUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything a run needs besides the numbers in its profile file."""
+
+    name: str
+    seed: int
+    """Root of all chance: keys of the simulated members, salts, quotes."""
+    currency: str
+    """ISO 4217 code, one per ledger."""
+    time_zone: str
+    """Of days, bills and tariff windows: an IANA name or an offset such as `+01:00`."""
+    first_day: date
+    days: int
+    slot_length_s: int
+    market_id: str
+    tie: TieRule
+    orders_per_slot: int
+    """Most open orders of one participant in one slot."""
+    network: str
+    """Reference of the network model; empty without one."""
+    tariff: Tariff
+    profiles: ProfileSource
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A delivery slot: half-open interval of UTC time."""
+
+    start_s: int
+    length_s: int
+
+    @property
+    def end_s(self) -> int:
+        """First second after the slot."""
+        return self.start_s + self.length_s
+
+
+@dataclass(frozen=True, slots=True)
+class SlotPrices:
+    """The tariff as it holds in one slot."""
+
+    retail_micro_per_kwh: int
+    feed_in_micro_per_kwh: int
+    network_fee_micro_per_kwh: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """Gross energy of all members, slot by slot, with the history that forecasts need.
+
+    Columns: `history` slots before the first traded one, then the traded ones.
+    """
+
+    slots: tuple[Slot, ...]
+    """The traded slots, in time order, N of them."""
+    days: tuple[tuple[int, int], ...]
+    """For each traded day its first slot and the one after its last, as indices into `slots`.
+    A day of 23 or 25 hours has fewer or more slots."""
+    history: int
+    """H, the number of slots before the first traded one."""
+    load_wh: IntArray
+    """Shape (members, H + N), Wh, >= 0."""
+    pv_wh: IntArray
+    """Shape (members, H + N), Wh, >= 0."""
+    sources: tuple[str, ...]
+    """Name and SHA-256 of each file read, for the manifest."""
