@@ -1,0 +1,44 @@
+# One door per job. `make demo` and `make test` need Python 3.11 or newer and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED := $(INSTALL) --constraint constraints.txt
+.PHONY: demo test lint check bench fuzz kill golden constraints clean
+
+demo: .venv/.run          ## one trading day: ledger, settlement, report in out/demo
+	$(BIN)/gridpact run --out out/demo $(ARGS)
+test: .venv/.test         ## every test; ARGS="-k auction" for some
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+lint: .venv/.check        ## format, lint, types
+	$(BIN)/ruff format --check && $(BIN)/ruff check
+	$(BIN)/mypy --strict src
+check: lint test          ## what must hold before a change lands
+bench: .venv/.run         ## speed, with the naive baseline timed in the same run
+	$(BIN)/gridpact bench $(ARGS)
+fuzz: .venv/.run          ## broken bytes at every door
+	$(BIN)/gridpact fuzz --count 100000 $(ARGS)
+kill: .venv/.run          ## a writer killed at random moments, then audited
+	$(BIN)/gridpact kill --rounds 200 $(ARGS)
+golden: .venv/.test       ## rewrite the golden files; read the diff before committing it
+	$(BIN)/python -m pytest tests/golden --update-golden $(ARGS)
+constraints: .venv/.made  ## pin the newest versions that pyproject.toml allows
+	$(INSTALL) uv
+	$(BIN)/uv pip compile pyproject.toml --group check --quiet --output-file constraints.txt
+clean:                    ## remove everything that make made
+	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Python 3.11 or newer" \
+	  "is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(INSTALL) --upgrade 'pip>=25.1'
+	touch $@
+.venv/.run: .venv/.made pyproject.toml constraints.txt
+	$(LOCKED) --editable '.[run]'
+	touch $@
+.venv/.test: .venv/.run
+.venv/.check: .venv/.test
+.venv/.test .venv/.check:
+	$(LOCKED) --group $(@:.venv/.%=%)
+	touch $@

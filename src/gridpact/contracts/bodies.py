@@ -1,0 +1,189 @@
+"""Shapes of all transactions: public bodies, private payloads, integer kind tags.
+
+A tag never changes its meaning and a shape never changes under its tag: a new shape is a new kind.
+`tests/golden/ledger` keeps the bytes of each.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated
+
+from msgspec import Meta
+
+from gridpact.codec import (
+    Hash,
+    Name,
+    Natural,
+    PositiveQuantity,
+    PublicKey,
+    Quantity,
+    Text,
+    Wire,
+)
+from gridpact.model import AccountMode, Phase, Quality, Role, Side, SlotTariff
+
+
+class Kind(IntEnum):
+    """What a transaction is."""
+
+    REGISTER_PARTICIPANT = 1
+    REGISTER_METER = 2
+    GRANT_ROLE = 3
+    ROTATE_KEY = 4
+    DEPOSIT = 10
+    WITHDRAW = 11
+    TARIFF = 20
+    ORDER = 21
+    CANCEL = 22
+    PHASE = 23
+    READING = 30
+
+
+class RegisterParticipant(Wire, frozen=True):
+    """A new member. Active from the next barrier."""
+
+    participant: Name
+    public_key: PublicKey
+    submitted_ms: Natural
+
+
+class ParticipantPayload(Wire, frozen=True):
+    """What concerns only the new member and those who keep its books."""
+
+    secret: Hash
+    """Salts of everything derived about the member come from it."""
+    mode: AccountMode
+    limit_nano: Annotated[int, Meta(ge=0, le=2**62)]
+    """Credit limit; 0 unless the mode is `credit_limit`."""
+
+
+class RegisterMeter(Wire, frozen=True):
+    """A new meter of a participant. Active from the next barrier."""
+
+    meter: Name
+    public_key: PublicKey
+    owner: Name
+    reporter: Name
+    """Party that may report besides the meter; the meter's own id when none."""
+    submitted_ms: Natural
+
+
+class GrantRole(Wire, frozen=True):
+    """Gives a party a role, or takes it. In force from the next barrier."""
+
+    party: Name
+    role: Role
+    granted: Annotated[int, Meta(ge=0, le=1)]
+    submitted_ms: Natural
+
+
+class RotateKey(Wire, frozen=True):
+    """Replaces the sender's key from the next barrier on."""
+
+    public_key: PublicKey
+    submitted_ms: Natural
+
+
+class Deposit(Wire, frozen=True):
+    """Money that reached the operator's bank for a participant; credited at the next barrier."""
+
+    participant: Name
+    submitted_ms: Natural
+
+
+class Withdraw(Wire, frozen=True):
+    """Money back to the sender; held at once, paid at the next barrier."""
+
+    submitted_ms: Natural
+
+
+class MoneyPayload(Wire, frozen=True):
+    """An amount with the reference of the bank transfer."""
+
+    amount_nano: Annotated[int, Meta(ge=1, le=2**62)]
+    reference: Text
+
+
+class SetTariff(Wire, frozen=True):
+    """Prices of a range of slots that are not open yet. In force from the next barrier."""
+
+    market: Name
+    first_start_s: Natural
+    slots: PositiveQuantity
+    tariff: SlotTariff
+    submitted_ms: Natural
+
+
+class PlaceOrder(Wire, frozen=True):
+    """An order in an open slot; what it says is in the payload."""
+
+    market: Name
+    slot_start_s: Natural
+
+
+class OrderPayload(Wire, frozen=True):
+    """The order itself."""
+
+    side: Side
+    price_micro_per_kwh: Quantity
+    energy_wh: PositiveQuantity
+    limit_micro_per_kwh: Quantity
+    """Worst price that the second stage may use."""
+    submitted_ms: Natural
+
+
+class CancelOrder(Wire, frozen=True):
+    """Takes back one of the sender's open orders."""
+
+    market: Name
+    slot_start_s: Natural
+    order_nonce: Natural
+
+
+class MovePhase(Wire, frozen=True):
+    """Moves a range of slots one phase on. A barrier: what waited takes effect first."""
+
+    market: Name
+    number: Natural
+    """One above the last phase's number, over all markets."""
+    phase: Phase
+    first_start_s: Natural
+    slots: PositiveQuantity
+    not_before_s: Natural
+    """No block with an earlier header time may contain it; 0 in simulated runs."""
+
+
+class ReportReading(Wire, frozen=True):
+    """A meter's reading of one slot."""
+
+    market: Name
+    slot_start_s: Natural
+    owner: Name
+    meter: Name
+
+
+class ReadingPayload(Wire, frozen=True):
+    """The metered energy."""
+
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    quality: Quality
+    import_wh: Quantity
+    export_wh: Quantity
+
+
+class Claim(Wire, frozen=True):
+    """A transaction whose effect waits for the next barrier."""
+
+    kind: Kind
+    submitted_ms: Natural
+    body: bytes
+    payload: bytes
+    """Canonical payload without its salt; the claim's own leaf is salted with it."""
+
+
+class Endorsement(Wire, frozen=True):
+    """Validators who ask for a phase while the operator is silent."""
+
+    bodies: list[Annotated[list[bytes], Meta(min_length=2, max_length=2)]]
+    """(validator id, canonical body), by validator."""

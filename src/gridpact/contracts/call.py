@@ -1,0 +1,81 @@
+"""What a handler gets and what a kind of transaction is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gridpact.codec import Wire, encode, sha256
+from gridpact.contracts.bodies import Claim, Kind
+from gridpact.contracts.genesis import Genesis, Market
+from gridpact.contracts.keys import claim_key
+from gridpact.ledger import Draft
+from gridpact.ledger.envelope import SALT_BYTES, Envelope
+from gridpact.model import Role, Verdict
+
+
+@dataclass(slots=True)
+class Rules:
+    """What the genesis file fixed, in the form that handlers ask for."""
+
+    genesis: Genesis
+    markets: dict[str, Market]
+
+
+@dataclass(slots=True)
+class Call:
+    """One transaction being executed."""
+
+    rules: Rules
+    draft: Draft
+    envelope: Envelope
+    transaction_id: bytes
+    roles: Role
+    """Roles of the sender."""
+    body: Wire
+    payload: Wire | None
+    sealed: bytes
+    """salt || payload, or empty."""
+
+    @property
+    def sender(self) -> str:
+        """Party id of whoever signed."""
+        return self.envelope.sender
+
+    def wait(self, submitted_ms: int) -> Verdict:
+        """Put the transaction among the claims that the next barrier decides.
+
+        Registrations, keys, roles, deposits and tariffs would let the order of transactions
+        inside a phase matter; as claims they do not.
+        """
+        claim = Claim(
+            Kind(self.envelope.kind),
+            submitted_ms,
+            self.envelope.public,
+            b"" if self.payload is None else encode(self.payload),
+        )
+        salt = self.sealed[:SALT_BYTES] if self.sealed else sha256(self.transaction_id)
+        self.draft.put(claim_key(self.sender, self.envelope.nonce), claim, salt)
+        return Verdict.ACCEPTED
+
+
+Handler = Callable[[Call], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class KindRule:
+    """One kind of transaction: its shapes, who may send it, what it does."""
+
+    body: type[Wire]
+    payload: type[Wire] | None
+    roles: Role
+    """The sender holds at least one of these; no role: any registered party."""
+    handler: Handler
+
+
+def slots_of_range(rules: Rules, market: Market, first_start_s: int, slots: int) -> range | None:
+    """Starts of a range of slots; None when it is misaligned or longer than the limits allow."""
+    length_s = market.slot_length_s
+    if first_start_s % length_s or slots > rules.genesis.limits.slots_per_phase:
+        return None
+    return range(first_start_s, first_start_s + slots * length_s, length_s)

@@ -1,0 +1,94 @@
+"""Names of everything in the state: readable paths, since a member asks for them by hand.
+
+Ids contain no slash, so a key is never ambiguous. The second part of an owned key is its owner.
+"""
+
+from __future__ import annotations
+
+from gridpact.contracts.bodies import Claim, Endorsement
+from gridpact.ledger import Account, Namespace, Privacy, Secret
+from gridpact.model import (
+    Bill,
+    Clock,
+    Contracts,
+    Metering,
+    Orders,
+    Party,
+    Readings,
+    SlotState,
+    SlotTariff,
+)
+
+CLOCK = "clock"
+
+
+def party_key(party: str) -> str:
+    """Key, roles and nonce of a party."""
+    return f"party/{party}"
+
+
+def metering_key(owner: str) -> str:
+    """A participant's meters."""
+    return f"metering/{owner}"
+
+
+def slot_key(market: str, start_s: int) -> str:
+    """Public state of a slot."""
+    return f"slot/{market}/{start_s}"
+
+
+def tariff_key(market: str, start_s: int) -> str:
+    """Tariff of a slot that is not open yet."""
+    return f"tariff/{market}/{start_s}"
+
+
+def position_key(what: str, owner: str, market: str, start_s: int) -> str:
+    """A participant's orders, contracts or readings in one slot."""
+    return f"{what}/{owner}/{market}/{start_s}"
+
+
+def position_group(what: str, market: str, start_s: int) -> str:
+    """The set of all participants' such keys of one slot."""
+    return f"{what}/{market}/{start_s}"
+
+
+def bill_key(owner: str, billing_day: str) -> str:
+    """A participant's bill of one day."""
+    return f"bill/{owner}/{billing_day}"
+
+
+def claim_key(sender: str, nonce: int) -> str:
+    """Something that waits for the next barrier."""
+    return f"claim/{sender}/{nonce}"
+
+
+def endorsement_key(number: int) -> str:
+    """Validators' requests for phase `number`."""
+    return f"endorsement/{number}"
+
+
+def _without_owner(key: str) -> str:
+    what, _, rest = key.split("/", 2)
+    return f"{what}/{rest}"
+
+
+def _all_of_kind(key: str) -> str:
+    return key.partition("/")[0]
+
+
+NAMESPACES = (
+    Namespace(CLOCK, Clock, Privacy.PUBLIC),
+    Namespace("party", Party, Privacy.PUBLIC),
+    Namespace("metering", Metering, Privacy.PUBLIC, _all_of_kind),
+    Namespace("system", Account, Privacy.PUBLIC, _all_of_kind),
+    Namespace("slot", SlotState, Privacy.PUBLIC),
+    Namespace("tariff", SlotTariff, Privacy.PUBLIC),
+    Namespace("endorsement", Endorsement, Privacy.PUBLIC),
+    Namespace("claim", Claim, Privacy.SEALED, _all_of_kind),
+    Namespace("secret", Secret, Privacy.SEALED),
+    Namespace("account", Account, Privacy.OWNED, _all_of_kind),
+    Namespace("bill", Bill, Privacy.OWNED, _without_owner),
+    Namespace("orders", Orders, Privacy.OWNED, _without_owner),
+    Namespace("contracts", Contracts, Privacy.OWNED, _without_owner),
+    Namespace("readings", Readings, Privacy.OWNED, _without_owner),
+)

@@ -1,0 +1,65 @@
+"""The table of all kinds: tag -> shapes, roles, handler. Everything else looks it up here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gridpact.contracts import money, orders, phases, readings, registry, tariffs
+from gridpact.contracts.bodies import (
+    CancelOrder,
+    Deposit,
+    GrantRole,
+    Kind,
+    MoneyPayload,
+    MovePhase,
+    OrderPayload,
+    ParticipantPayload,
+    PlaceOrder,
+    ReadingPayload,
+    RegisterMeter,
+    RegisterParticipant,
+    ReportReading,
+    RotateKey,
+    SetTariff,
+    Withdraw,
+)
+from gridpact.contracts.call import Call, KindRule
+from gridpact.model import Role, Verdict
+
+_ANYBODY = Role(0)
+
+
+def _rule(
+    body: type[Any], payload: type[Any] | None, roles: Role, handler: Callable[..., Verdict]
+) -> KindRule:
+    """A row of the table; the handler gets body and payload in the types of its own row."""
+
+    def call_handler(call: Call) -> Verdict:
+        return handler(call, call.body, call.payload)
+
+    return KindRule(body, payload, roles, call_handler)
+
+
+KINDS: dict[int, KindRule] = {
+    Kind.REGISTER_PARTICIPANT: _rule(
+        RegisterParticipant, ParticipantPayload, Role.OPERATOR, registry.register_participant
+    ),
+    Kind.REGISTER_METER: _rule(
+        RegisterMeter, None, Role.OPERATOR | Role.METERING_OPERATOR, registry.register_meter
+    ),
+    Kind.GRANT_ROLE: _rule(GrantRole, None, Role.OPERATOR, registry.grant_role),
+    Kind.ROTATE_KEY: _rule(RotateKey, None, _ANYBODY, registry.rotate_key),
+    Kind.DEPOSIT: _rule(Deposit, MoneyPayload, Role.OPERATOR, money.deposit),
+    Kind.WITHDRAW: _rule(Withdraw, MoneyPayload, Role.MEMBER, money.withdraw),
+    Kind.TARIFF: _rule(SetTariff, None, Role.PRICE_AUTHORITY, tariffs.set_tariff),
+    Kind.ORDER: _rule(PlaceOrder, OrderPayload, Role.MEMBER, orders.place_order),
+    Kind.CANCEL: _rule(CancelOrder, None, Role.MEMBER, orders.cancel_order),
+    Kind.PHASE: _rule(MovePhase, None, Role.OPERATOR | Role.VALIDATOR, phases.move_phase),
+    Kind.READING: _rule(
+        ReportReading,
+        ReadingPayload,
+        Role.METER | Role.METERING_OPERATOR,
+        readings.report_reading,
+    ),
+}

@@ -1,0 +1,95 @@
+"""Orders: placed and cancelled while a slot is open, with the worst case held in escrow."""
+
+from __future__ import annotations
+
+from gridpact.contracts.bodies import CancelOrder, OrderPayload, PlaceOrder
+from gridpact.contracts.call import Call
+from gridpact.contracts.keys import metering_key, position_key, slot_key
+from gridpact.ledger import Account, Leg, account_key
+from gridpact.model import Metering, Order, Orders, Phase, Side, SlotState, SlotTariff, Verdict
+from gridpact.units import money_nano
+
+
+def exposure_nano(order: OrderPayload, tariff: SlotTariff) -> int:
+    """The most that this order can cost its sender, whatever happens.
+
+    A buyer pays at most its limit and the network fee. A seller that delivers nothing buys the
+    energy at retail and is paid at least its limit, the lowest price the second stage may use.
+    """
+    if order.side == Side.BID:
+        price = order.limit_micro_per_kwh + tariff.network_fee_micro_per_kwh
+    else:
+        price = tariff.retail_micro_per_kwh - order.limit_micro_per_kwh
+    return money_nano(price, order.energy_wh)
+
+
+def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
+    """Adds an open order.
+
+    Refusals: UNKNOWN_MARKET, UNKNOWN_SLOT, GATE_CLOSED, PRICE_OUT_OF_BAND, LIMIT_WRONG,
+    TOO_MANY_ORDERS, INSUFFICIENT_FUNDS, METER_MISSING.
+    """
+    market = call.rules.markets.get(body.market)
+    if market is None:
+        return Verdict.UNKNOWN_MARKET
+    slot = call.draft.get(slot_key(body.market, body.slot_start_s), SlotState)
+    if slot is None:
+        return Verdict.UNKNOWN_SLOT
+    if slot.phase != Phase.OPEN:
+        return Verdict.GATE_CLOSED
+    price, limit = payload.price_micro_per_kwh, payload.limit_micro_per_kwh
+    lowest, highest = slot.tariff.feed_in_micro_per_kwh, slot.tariff.retail_micro_per_kwh
+    if not (lowest <= price <= highest and lowest <= limit <= highest):
+        return Verdict.PRICE_OUT_OF_BAND
+    if (limit < price) if payload.side == Side.BID else (limit > price):
+        return Verdict.LIMIT_WRONG
+    key = position_key("orders", call.sender, body.market, body.slot_start_s)
+    held = call.draft.get(key, Orders)
+    orders = held.orders if held is not None else []
+    if len(orders) >= market.orders_per_slot:
+        return Verdict.TOO_MANY_ORDERS
+    escrow = exposure_nano(payload, slot.tariff)
+    account = account_key(call.sender)
+    if not call.draft.require(account, Account).can_hold(escrow):
+        return Verdict.INSUFFICIENT_FUNDS
+    metering = call.draft.require(metering_key(call.sender), Metering)
+    if not any(meter.since_phase <= slot.opened_phase for meter in metering.meters):
+        return Verdict.METER_MISSING
+    call.draft.post(Leg(account, -escrow, escrow))
+    order = Order(
+        call.envelope.nonce,
+        payload.side,
+        price,
+        payload.energy_wh,
+        limit,
+        payload.submitted_ms,
+        escrow,
+    )
+    call.draft.put(key, Orders([*orders, order]))
+    return Verdict.ACCEPTED
+
+
+def cancel_order(call: Call, body: CancelOrder, _: None) -> Verdict:
+    """Takes an open order back and frees its escrow.
+
+    Refusals: UNKNOWN_SLOT, GATE_CLOSED, UNKNOWN_ORDER.
+    """
+    slot = call.draft.get(slot_key(body.market, body.slot_start_s), SlotState)
+    if slot is None:
+        return Verdict.UNKNOWN_SLOT
+    if slot.phase != Phase.OPEN:
+        return Verdict.GATE_CLOSED
+    key = position_key("orders", call.sender, body.market, body.slot_start_s)
+    held = call.draft.get(key, Orders)
+    orders = held.orders if held is not None else []
+    cancelled = [order for order in orders if order.nonce == body.order_nonce]
+    if not cancelled:
+        return Verdict.UNKNOWN_ORDER
+    escrow = cancelled[0].escrow_nano
+    call.draft.post(Leg(account_key(call.sender), escrow, -escrow))
+    kept = [order for order in orders if order.nonce != body.order_nonce]
+    if kept:
+        call.draft.put(key, Orders(kept))
+    else:
+        call.draft.delete(key)
+    return Verdict.ACCEPTED

@@ -1,0 +1,147 @@
+"""Market time: phase transactions move slots on, and are barriers for everything that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from gridpact.codec import encode
+from gridpact.contracts.bodies import Endorsement, MovePhase
+from gridpact.contracts.call import Call, slots_of_range
+from gridpact.contracts.claims import apply_claims
+from gridpact.contracts.clearing import NO_REFERENCE_PRICE, clear_slot
+from gridpact.contracts.genesis import Market
+from gridpact.contracts.keys import CLOCK, endorsement_key, slot_key, tariff_key
+from gridpact.contracts.settling import all_have_reported, finalize_slot, settle_slot
+from gridpact.ledger import Draft
+from gridpact.model import (
+    PHASE_BEFORE,
+    Clock,
+    Phase,
+    Role,
+    SlotState,
+    SlotTariff,
+    Verdict,
+)
+
+Step = Callable[[Draft, Market, int, SlotState], SlotState]
+
+
+def _advance(phase: Phase) -> Step:
+    """A step that only says how far the slot is."""
+
+    def step(draft: Draft, market: Market, start_s: int, slot: SlotState) -> SlotState:
+        return msgspec.structs.replace(slot, phase=phase)
+
+    return step
+
+
+STEPS: dict[Phase, Step] = {
+    Phase.CLOSED: _advance(Phase.CLOSED),
+    Phase.CLEARED: clear_slot,
+    Phase.DELIVERED: _advance(Phase.DELIVERED),
+    Phase.METERED: _advance(Phase.METERED),
+    Phase.SETTLED: settle_slot,
+    Phase.FINAL: finalize_slot,
+}
+
+
+def move_phase(call: Call, body: MovePhase, _: None) -> Verdict:
+    """Moves a range of slots on, after everything that waited has taken effect.
+
+    The operator's word is enough. Validators need to be several, and late: their phase carries a
+    `not_before` after the slot's end plus the delay of the genesis file.
+
+    Refusals: UNKNOWN_MARKET, PHASE_NUMBER_WRONG, PHASE_STEP_WRONG, RANGE_WRONG, TARIFF_MISSING,
+    READINGS_MISSING, TOO_EARLY, ALREADY_ENDORSED.
+    """
+    draft, rules = call.draft, call.rules
+    market = rules.markets.get(body.market)
+    if market is None:
+        return Verdict.UNKNOWN_MARKET
+    clock = draft.require(CLOCK, Clock)
+    if body.number != clock.phase + 1:
+        return Verdict.PHASE_NUMBER_WRONG
+    starts = slots_of_range(rules, market, body.first_start_s, body.slots)
+    if starts is None:
+        return Verdict.RANGE_WRONG
+    before = PHASE_BEFORE[body.phase]
+    slots: dict[int, SlotState | None] = {
+        start_s: draft.get(slot_key(market.market, start_s), SlotState) for start_s in starts
+    }
+    if any((slot.phase if slot is not None else None) != before for slot in slots.values()):
+        return Verdict.PHASE_STEP_WRONG
+    if body.phase == Phase.METERED and not all(
+        slot is not None and all_have_reported(draft, market.market, start_s, slot)
+        for start_s, slot in slots.items()
+    ):
+        return Verdict.READINGS_MISSING
+    if Role.OPERATOR not in call.roles:
+        verdict = _endorse(call, body, starts[-1] + market.slot_length_s)
+        if verdict is not None:
+            return verdict
+    draft.phase = body.number
+    apply_claims(draft, rules)
+    if draft.entry(endorsement_key(body.number)) is not None:
+        draft.delete(endorsement_key(body.number))
+    draft.put(CLOCK, _clock_after(clock, body, starts))
+    for start_s, slot in slots.items():
+        moved = (
+            _opened(draft, market, start_s)
+            if slot is None
+            else STEPS[body.phase](draft, market, start_s, slot)
+        )
+        if moved is None:
+            return Verdict.TARIFF_MISSING
+        draft.put(slot_key(market.market, start_s), moved)
+    return Verdict.ACCEPTED
+
+
+def _opened(draft: Draft, market: Market, start_s: int) -> SlotState | None:
+    """A new slot with its tariff; None when none was set."""
+    key = tariff_key(market.market, start_s)
+    tariff = draft.get(key, SlotTariff)
+    if tariff is None:
+        return None
+    draft.delete(key)
+    return SlotState(
+        phase=Phase.OPEN,
+        opened_phase=draft.phase,
+        tariff=tariff,
+        orders=0,
+        trades=0,
+        traded_wh=0,
+        second_stage_wh=0,
+        turnover_nano=0,
+        reference_price_micro_per_kwh=NO_REFERENCE_PRICE,
+        grid_import_wh=0,
+        grid_export_wh=0,
+        archive=b"",
+    )
+
+
+def _clock_after(clock: Clock, body: MovePhase, starts: range) -> Clock:
+    """Market time after the phase: only closing a gate moves what transactions expire against."""
+    closed_s = max(clock.closed_s, starts[-1]) if body.phase == Phase.CLOSED else clock.closed_s
+    return Clock(body.number, closed_s)
+
+
+def _endorse(call: Call, body: MovePhase, slots_end_s: int) -> Verdict | None:
+    """Count a validator's request; None when this one completes the number.
+
+    Refusals: TOO_EARLY, ALREADY_ENDORSED.
+    """
+    fallback = call.rules.genesis.fallback
+    if body.not_before_s < slots_end_s + fallback.delay_s:
+        return Verdict.TOO_EARLY
+    key = endorsement_key(body.number)
+    held = call.draft.get(key, Endorsement)
+    bodies = held.bodies if held is not None else []
+    if any(validator == call.sender.encode() for validator, _ in bodies):
+        return Verdict.ALREADY_ENDORSED
+    bodies = sorted([*bodies, [call.sender.encode(), encode(body)]])
+    if sum(asked == encode(body) for _, asked in bodies) >= fallback.quorum:
+        return None
+    call.draft.put(key, Endorsement(bodies))
+    return Verdict.ACCEPTED

@@ -1,0 +1,246 @@
+"""Scenario files: TOML to a checked `Scenario`, or all problems at once.
+
+The table of keys with units, defaults and ranges is `docs/scenario.md`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from gridpact.errors import InputError, Problem
+from gridpact.inputs import simbench
+from gridpact.inputs.calendar import FIRST_DATE, LAST_DATE, SECONDS_PER_DAY, parse_zone
+from gridpact.inputs.members import Offered, read_members
+from gridpact.inputs.profiles import coverage_problems, load_profiles
+from gridpact.inputs.tables import Findings, TableReader, shown
+from gridpact.inputs.tariffs import read_tariff
+from gridpact.inputs.wide_csv import missing_columns, read_header
+from gridpact.model import ProfileSource, ProfileUnit, Scenario, TieRule
+from gridpact.units import INT64_MAX
+
+VERSION = 1
+"""Of the file format."""
+DAYS_MAX = 366
+SLOT_LENGTH_MIN_S = 60
+ORDERS_PER_SLOT_MAX = 100
+BUILTIN = ("rural-day",)
+"""Scenarios that ship with the package."""
+UNITS = {
+    "wh": ProfileUnit.WH,
+    "kwh": ProfileUnit.KWH,
+    "w": ProfileUnit.W,
+    "kw": ProfileUnit.KW,
+}
+TIES = {"pro_rata": TieRule.PRO_RATA, "time": TieRule.TIME}
+_DATA_ROOTS = frozenset(
+    {"first_day", "days", "slot_length_s", "time_zone", "profiles", "agents", "participant"}
+)
+"""Keys that say what to read from the profiles."""
+
+
+def load_scenario(path: str | Path) -> Scenario:
+    """The scenario in a TOML file.
+
+    Raises:
+        InputError: everything that is wrong with the file, by table and key. The rows of its
+            profile file are checked by `load_profiles`.
+    """
+    scenario, findings = _read(Path(path))
+    if findings.problems:
+        raise InputError(findings.problems)
+    return scenario
+
+
+def builtin_scenario(name: str = "rural-day") -> Scenario:
+    """A scenario that ships with the package.
+
+    >>> builtin_scenario().name
+    'rural-day'
+
+    Raises:
+        InputError: there is none of this name.
+    """
+    if name not in BUILTIN:
+        message = f"{shown(name)} is not a built-in scenario; allowed: {', '.join(BUILTIN)}"
+        raise InputError([Problem("scenario", message)])
+    file = resources.files("gridpact").joinpath("data", "scenarios", f"{name}.toml")
+    with resources.as_file(file) as path:
+        return load_scenario(path)
+
+
+def validate_scenario(path: str | Path) -> tuple[Problem, ...]:
+    """All problems of a scenario file and of the profiles it names; empty when it can run.
+
+    The profiles are read too, even when other parts of the file are wrong, as long as the keys
+    that say what to read are right.
+    """
+    try:
+        scenario, findings = _read(Path(path))
+    except InputError as error:
+        return error.problems
+    problems = findings.problems
+    if findings.roots.isdisjoint(_DATA_ROOTS):
+        try:
+            load_profiles(scenario)
+        except InputError as error:
+            problems += error.problems
+    return tuple(problems)
+
+
+def _read(path: Path) -> tuple[Scenario, Findings]:
+    """A scenario and its problems; only without problems is it what the file says."""
+    findings = Findings(path.name)
+    top = TableReader(_toml(path), findings)
+    version = top.integer("version", 0, INT64_MAX, remedy=f"write version = {VERSION}")
+    if version != VERSION and not top.faulty("version"):
+        message = f"{version} is not a version that this release reads; allowed: {VERSION}"
+        raise InputError([Problem(f"{path.name}: version", message)])
+    time_zone = _zone(top, "time_zone", default=None)
+    slot_length_s = _slot_length(top)
+    source = top.table("profiles")
+    profiles, columns = _profile_source(source, path.parent, time_zone)
+    of_grid = None if source.faulty("source") else profiles.file is None
+    if of_grid and slot_length_s != simbench.INTERVAL_S and not top.faulty("slot_length_s"):
+        top.problem(
+            "slot_length_s",
+            f"{slot_length_s} is not the interval of the SimBench profiles; allowed: "
+            f"{simbench.INTERVAL_S}; set slot_length_s = {simbench.INTERVAL_S}",
+        )
+    network, market = top.table("network"), top.table("market")
+    reference = _reference(network, of_grid=of_grid)
+    region = network.name("region", default="local")
+    scenario = Scenario(
+        name=top.name("name"),
+        seed=top.integer("seed", 0, INT64_MAX, default=1),
+        currency=_currency(top),
+        time_zone=time_zone,
+        first_day=top.day("first_day", FIRST_DATE, LAST_DATE),
+        days=top.integer("days", 1, DAYS_MAX, default=1),
+        slot_length_s=slot_length_s,
+        market_id=market.name("id", default="local"),
+        tie=market.choice("tie", TIES, default="pro_rata"),
+        orders_per_slot=market.integer("orders_per_slot", 1, ORDERS_PER_SLOT_MAX, default=4),
+        network=reference,
+        tariff=read_tariff(top.table("tariff"), region, slot_length_s),
+        profiles=profiles,
+        members=read_members(
+            top,
+            Offered(
+                of_grid=of_grid,
+                file=profiles.file.name if profiles.file else "",
+                columns=columns,
+                has_network=bool(reference),
+            ),
+        ),
+    )
+    network.finish()
+    market.finish()
+    top.finish()
+    if of_grid and findings.roots.isdisjoint(_DATA_ROOTS):
+        for problem in coverage_problems(scenario, simbench.START_S, simbench.INTERVALS):
+            findings.add(problem.where, problem.message)
+    return scenario, findings
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}; check the path"
+        raise InputError([Problem(str(path), reason)]) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        reason = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        raise InputError([Problem(f"{path.name}:{line}", reason)]) from error
+    except ValueError as error:  # a path with a NUL character
+        raise InputError([Problem(repr(str(path)), f"is not a path: {error}")]) from error
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = f"is not TOML: {error}; correct the syntax"
+        raise InputError([Problem(path.name, reason)]) from error
+
+
+def _zone(table: TableReader, key: str, default: str | None) -> str:
+    """The name of a time zone; UTC when it is wrong."""
+    text = table.text(key, "an IANA name or an offset such as '+01:00'", default=default)
+    try:
+        parse_zone(text)
+    except ValueError as error:
+        if not table.faulty(key):
+            table.problem(key, str(error))
+        return "+00:00"
+    return text
+
+
+def _slot_length(top: TableReader) -> int:
+    value = top.integer("slot_length_s", SLOT_LENGTH_MIN_S, SECONDS_PER_DAY, default=900)
+    if SECONDS_PER_DAY % value:
+        top.problem(
+            "slot_length_s",
+            f"{value} does not divide a day; allowed: divisors of {SECONDS_PER_DAY} from "
+            f"{SLOT_LENGTH_MIN_S}; use 900, 1800 or 3600",
+        )
+        return simbench.INTERVAL_S
+    return value
+
+
+def _currency(top: TableReader) -> str:
+    allowed = "three capital letters, an ISO 4217 code such as 'EUR'"
+    value = top.text("currency", allowed)
+    if value and not re.fullmatch(r"[A-Z]{3}", value):
+        top.problem("currency", f"{shown(value)} is not a currency; allowed: {allowed}; correct it")
+    return value
+
+
+def _profile_source(
+    table: TableReader, folder: Path, time_zone: str
+) -> tuple[ProfileSource, list[str] | None]:
+    """The source, and the columns of its file where they are known."""
+    from_csv = table.choice("source", {"simbench": False, "csv": True})
+    if table.faulty("source"):
+        # Which of the other keys belong here is not known either.
+        for key in ("file", "time_column", "time_zone", "unit"):
+            table.has(key)
+        from_csv = False
+    elif not from_csv:
+        reason = 'it belongs to source = "csv"'
+        table.refuse(("file", "time_column", "time_zone", "unit"), reason)
+    if not from_csv:
+        table.finish()
+        return ProfileSource(None, "", "", ProfileUnit.RELATIVE), None
+    file = folder / table.text("file", "a path relative to the scenario file")
+    source = ProfileSource(
+        file=file,
+        time_column=table.text("time_column", "the name of a column of the file"),
+        time_zone=_zone(table, "time_zone", default=time_zone),
+        unit=table.choice("unit", UNITS),
+    )
+    table.finish()
+    if table.faulty("file"):
+        return source, None
+    try:
+        columns = read_header(file)
+    except InputError as error:
+        for problem in error.problems:
+            table.problem("file", str(problem))
+        return source, None
+    if not table.faulty("time_column"):
+        for message in missing_columns(columns, file.name, [source.time_column]).values():
+            table.problem("time_column", message)
+    return source, columns
+
+
+def _reference(network: TableReader, *, of_grid: bool | None) -> str:
+    """The network's reference; empty without one."""
+    allowed = f'"{simbench.REFERENCE}", the network that ships with the package'
+    default = simbench.REFERENCE if of_grid else ""
+    value = network.text("reference", allowed, default=default)
+    if value not in {"", simbench.REFERENCE}:
+        network.problem("reference", f"{shown(value)} is not known; allowed: {allowed}; correct it")
+        return default
+    return value

@@ -1,0 +1,39 @@
+"""The ledger kernel: accounts, trees, blocks, proofs. It knows nothing of electricity."""
+
+from gridpact.ledger.state import (
+    NO_LIMIT,
+    Account,
+    AmountOverflow,
+    Document,
+    Draft,
+    Entry,
+    Event,
+    Leg,
+    Namespace,
+    Privacy,
+    Secret,
+    State,
+    account_key,
+    owner_of,
+    secret_key,
+    system_key,
+)
+
+__all__ = [
+    "NO_LIMIT",
+    "Account",
+    "AmountOverflow",
+    "Document",
+    "Draft",
+    "Entry",
+    "Event",
+    "Leg",
+    "Namespace",
+    "Privacy",
+    "Secret",
+    "State",
+    "account_key",
+    "owner_of",
+    "secret_key",
+    "system_key",
+]

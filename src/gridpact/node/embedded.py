@@ -1,0 +1,263 @@
+"""The embedded engine: one process orders, executes and stores; nothing else is needed.
+
+Acknowledged means durable: a receipt is handed out only after its block is on the disk.
+Finality is that of one disk (`crash`); other engines add replicas, not another application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gridpact.contracts.application import Application, Candidate, Unreadable
+from gridpact.contracts.genesis import Genesis
+from gridpact.contracts.transactions import judge_payload
+from gridpact.errors import InputError, Problem, StoreError
+from gridpact.ledger.blocks import EngineState, Receipt, Record
+from gridpact.ledger.envelope import Transaction
+from gridpact.model import Verdict
+from gridpact.node.port import QueryResult, Refusal
+from gridpact.node.store import LedgerStore
+from gridpact.node.signature_worker import verify_signature
+from gridpact.node.verifier import VerifierProcess
+
+ENGINE = "embedded"
+VERIFY_BATCH = 1024
+"""Signatures checked in one go: large enough to pay for the pipe, small enough to overlap."""
+MEMPOOL_MAX = 100_000
+MEMPOOL_PER_SENDER_MAX = 10_000
+REMEMBERED_MAX = 200_000
+"""Outcomes kept in memory for `receipts`; older receipts are read from the store."""
+
+RETRY_S = 0.2
+"""How long a phase whose time has not come waits before it is tried again."""
+
+Outcome = Receipt | Refusal
+
+
+def simulated_time() -> int:
+    """Header time of simulated runs: there is no clock at all."""
+    return 0
+
+
+def wall_time() -> int:
+    """Header time of live runs, seconds UTC."""
+    return int(time.time())
+
+
+def embedded_state(genesis: Genesis) -> EngineState:
+    """What this engine says about itself in the engine root."""
+    validators = sorted((v.party, v.weight) for v in genesis.validators)
+    return EngineState(ENGINE, 0, 0, validators)
+
+
+class EmbeddedEngine:
+    """The engine port over one ledger folder."""
+
+    def __init__(self, store: LedgerStore, header_time: Callable[[], int]) -> None:
+        self.store = store
+        self.application = Application(
+            store.genesis, embedded_state(store.genesis), verify_signature
+        )
+        self.execution_s = 0.0
+        """Time spent executing and storing blocks."""
+        self._header_time = header_time
+        self._verifier = VerifierProcess()
+        self._inbox: list[tuple[Transaction, bytes]] = []
+        self._ready: list[Candidate] = []
+        self._waiting: dict[bytes, tuple[str, asyncio.Future[Outcome]]] = {}
+        """Sender and future outcome of everything taken in."""
+        self._per_sender: Counter[str] = Counter()
+        self._outcomes: OrderedDict[bytes, Outcome] = OrderedDict()
+        self._has_inbox = asyncio.Event()
+        self._has_ready = asyncio.Event()
+        self._failure: StoreError | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def start(
+        cls, store: LedgerStore, header_time: Callable[[], int] = simulated_time
+    ) -> EmbeddedEngine:
+        """Bring the application to the store's height and begin to take transactions.
+
+        Raises:
+            StoreError: what is stored does not add up to the last record's root; run `audit`.
+        """
+        engine = cls(store, header_time)
+        application = engine.application
+        if not store.is_initialised:
+            store.save_initial(application.init_chain())
+        else:
+            tip = store.tip() or (0, application.genesis_hash)
+            application.restore(store.entries(), *tip)
+            if tip[0] and application.state_map.root != store.record(tip[0]).market_root:
+                raise StoreError(
+                    f"{store.folder}: the stored state does not have the root of block {tip[0]}; "
+                    f"run `gridpact audit {store.folder}`"
+                )
+        engine._tasks = [
+            asyncio.create_task(engine._check_signatures()),
+            asyncio.create_task(engine._make_blocks()),
+        ]
+        return engine
+
+    @classmethod
+    async def create(
+        cls, folder: Path, genesis: Genesis, header_time: Callable[[], int] = simulated_time
+    ) -> EmbeddedEngine:
+        """A new ledger with its engine."""
+        return await cls.start(LedgerStore.create(folder, genesis), header_time)
+
+    async def close(self) -> None:
+        """Stop. What was not acknowledged is forgotten, what was acknowledged is on the disk."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._verifier.close()
+        self.store.close()
+
+    @property
+    def genesis_hash(self) -> bytes:
+        """Name of the chain."""
+        return self.application.genesis_hash
+
+    async def submit(self, envelope: bytes, payload: bytes) -> Verdict:
+        """See `EnginePort.submit`."""
+        if self._failure is not None:
+            raise self._failure
+        transaction = self.application.readable(envelope)
+        if isinstance(transaction, Verdict):
+            return transaction
+        verdict = judge_payload(transaction, payload, self.application.rules)
+        if verdict != Verdict.ACCEPTED:
+            return verdict
+        sender = transaction.envelope.sender
+        party = self.application.party(sender)
+        if party is None:
+            return Verdict.UNKNOWN_SENDER
+        if transaction.envelope.nonce <= party.nonce or transaction.id in self._waiting:
+            return Verdict.NONCE_USED
+        if len(self._waiting) >= MEMPOOL_MAX or self._per_sender[sender] >= MEMPOOL_PER_SENDER_MAX:
+            return Verdict.MEMPOOL_FULL
+        self._per_sender[sender] += 1
+        self._waiting[transaction.id] = (sender, asyncio.get_running_loop().create_future())
+        self._inbox.append((transaction, payload))
+        self._has_inbox.set()
+        return Verdict.ACCEPTED
+
+    async def receipts(self, ids: Sequence[bytes]) -> list[Outcome]:
+        """See `EnginePort.receipts`."""
+        return [await self._outcome(transaction_id) for transaction_id in ids]
+
+    async def query(self, key: str) -> QueryResult:
+        """See `EnginePort.query`; InputError before the first block."""
+        height = self.application.height
+        if height == 0:
+            raise InputError([Problem(key, "nothing can be proved before the first block")])
+        record: Record = self.store.record(height)
+        entry, proof = self.application.query(key)
+        return QueryResult(record, entry, proof)
+
+    async def _outcome(self, transaction_id: bytes) -> Outcome:
+        outcome = self._outcomes.get(transaction_id)
+        if outcome is not None:
+            return outcome
+        waiting = self._waiting.get(transaction_id)
+        if waiting is not None:
+            return await waiting[1]
+        found = self.store.find_transaction(transaction_id)
+        if found is None:
+            raise InputError([Problem(transaction_id.hex(), "no such transaction was submitted")])
+        return found[1]
+
+    async def _check_signatures(self) -> None:
+        """Take what comes in, check signatures elsewhere, hand it on in the same order."""
+        while True:
+            await self._has_inbox.wait()
+            batch = self._inbox[:VERIFY_BATCH]
+            del self._inbox[:VERIFY_BATCH]
+            if not self._inbox:
+                self._has_inbox.clear()
+            keys = []
+            for transaction, _ in batch:
+                party = self.application.party(transaction.envelope.sender)
+                keys.append(party.public_key if party is not None else b"")
+            verdicts = await self._verifier.verify(
+                [
+                    (key, transaction.digest, transaction.envelope.signature)
+                    for key, (transaction, _) in zip(keys, batch, strict=True)
+                ]
+            )
+            for key, good, (transaction, sealed) in zip(keys, verdicts, batch, strict=True):
+                self._ready.append(Candidate(transaction, sealed, key, good))
+            self._has_ready.set()
+
+    async def _make_blocks(self) -> None:
+        """Whatever is ready becomes the next block."""
+        while True:
+            await self._has_ready.wait()
+            self._has_ready.clear()
+            started = time.perf_counter()
+            try:
+                self._make_block()
+            except StoreError as error:
+                self._fail(error)
+                return
+            self.execution_s += time.perf_counter() - started
+
+    def _make_block(self) -> None:
+        application = self.application
+        proposal, chosen = application.prepare_proposal(self._ready, self._header_time())
+        if chosen:
+            candidates: list[Candidate | Unreadable] = list(chosen)
+            result = application.finalize_block(proposal, candidates)
+            self.store.save_block(proposal, chosen, result)
+            application.commit(result)
+            for receipt in result.receipts:
+                self._settle(receipt.transaction, receipt)
+        self._ready = self._left_to_wait(chosen)
+        if self._ready and chosen:
+            self._has_ready.set()
+        elif self._ready:
+            asyncio.get_running_loop().call_later(RETRY_S, self._has_ready.set)
+
+    def _left_to_wait(self, chosen: Sequence[Candidate]) -> list[Candidate]:
+        """Candidates that a later block may still take; the others of those left out are refused."""
+        in_block = {candidate.transaction.id for candidate in chosen}
+        kept: list[Candidate] = []
+        senders: set[str] = set()
+        for candidate in self._ready:
+            transaction = candidate.transaction
+            if transaction.id in in_block:
+                continue
+            verdict = self.application.check_tx(candidate)
+            sender = transaction.envelope.sender
+            follows_one = verdict == Verdict.NONCE_AHEAD and sender in senders
+            if verdict == Verdict.ACCEPTED or follows_one:
+                kept.append(candidate)
+                senders.add(sender)
+            else:
+                self._settle(transaction.id, Refusal(transaction.id, verdict))
+        return kept
+
+    def _settle(self, transaction_id: bytes, outcome: Outcome) -> None:
+        self._outcomes[transaction_id] = outcome
+        if len(self._outcomes) > REMEMBERED_MAX:
+            self._outcomes.popitem(last=False)
+        sender, future = self._waiting.pop(transaction_id)
+        self._per_sender[sender] -= 1
+        if not self._per_sender[sender]:
+            del self._per_sender[sender]
+        if not future.done():
+            future.set_result(outcome)
+
+    def _fail(self, error: StoreError) -> None:
+        """The disk refused: nothing more is promised, everybody who waits is told."""
+        self._failure = error
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)
+        self._waiting.clear()

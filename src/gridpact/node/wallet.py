@@ -1,0 +1,40 @@
+"""Writing transactions: counts nonces, seals payloads, signs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from gridpact.codec import Wire
+from gridpact.contracts.bodies import Kind
+from gridpact.ledger.envelope import sealed_payload, sign_envelope
+from gridpact.node.keys import SimulatedKeys
+
+
+class Wallet:
+    """Signs for the parties of a simulated population on one chain."""
+
+    def __init__(self, keys: SimulatedKeys, genesis_hash: bytes) -> None:
+        self.keys = keys
+        self.genesis_hash = genesis_hash
+        self._nonces: dict[str, int] = defaultdict(int)
+
+    def write(
+        self, sender: str, kind: Kind, body: Wire, payload: Wire | None, *, expiry_s: int
+    ) -> tuple[bytes, bytes]:
+        """(envelope, sealed payload) of the sender's next transaction."""
+        self._nonces[sender] += 1
+        nonce = self._nonces[sender]
+        sealed = b""
+        if payload is not None:
+            sealed = sealed_payload(self.keys.salt(sender, nonce), payload)
+        envelope = sign_envelope(
+            genesis_hash=self.genesis_hash,
+            signing_key=self.keys.pair(sender)[1],
+            sender=sender,
+            nonce=nonce,
+            kind=int(kind),
+            expiry_s=expiry_s,
+            body=body,
+            sealed=sealed,
+        )
+        return envelope, sealed

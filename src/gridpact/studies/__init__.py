@@ -1,0 +1,1 @@
+"""Studies: papers reproduced, mechanisms compared, speed measured; figures with their origin."""
