@@ -136,7 +136,7 @@ class DayTrader:
         return results
 
     async def _register_members(self) -> None:
-        """Members with their accounts and meters; what they pay in is there at the first barrier."""
+        """Members with accounts and meters; what they pay in counts from the first barrier."""
         keys = self.wallet.keys
         sent = []
         for member in self.scenario.members:
@@ -146,9 +146,7 @@ class DayTrader:
                 self._admin(
                     Kind.REGISTER_PARTICIPANT,
                     RegisterParticipant(name, keys.pair(name)[0], 0),
-                    ParticipantPayload(
-                        keys.secret(name), account.mode, account.limit_micro * 1000
-                    ),
+                    ParticipantPayload(keys.secret(name), account.mode, account.limit_micro * 1000),
                 )
             )
             sent.append(
@@ -184,13 +182,9 @@ class DayTrader:
         sent = []
         for tariff, run in groupby(range(len(slots)), key=tariffs.__getitem__):
             indices = list(run)
-            body = SetTariff(
-                scenario.market_id, slots[indices[0]].start_s, len(indices), tariff, 0
-            )
+            body = SetTariff(scenario.market_id, slots[indices[0]].start_s, len(indices), tariff, 0)
             sent.append(
-                self.wallet.write(
-                    PRICE_AUTHORITY, Kind.TARIFF, body, None, expiry_s=ADMIN_EXPIRY_S
-                )
+                self.wallet.write(PRICE_AUTHORITY, Kind.TARIFF, body, None, expiry_s=ADMIN_EXPIRY_S)
             )
         await self._send(sent)
 
@@ -269,9 +263,7 @@ class DayTrader:
                 self.wallet.write(
                     meter,
                     Kind.READING,
-                    ReportReading(
-                        scenario.market_id, slot.start_s, member.participant_id, meter
-                    ),
+                    ReportReading(scenario.market_id, slot.start_s, member.participant_id, meter),
                     ReadingPayload(1, Quality.MEASURED, max(0, -net), max(0, net)),
                     expiry_s=slot.start_s + READING_EXPIRY_S,
                 )
@@ -291,9 +283,7 @@ class DayTrader:
             0,
         )
         (verdict,) = await self._send([self._admin(Kind.PHASE, body)])
-        invariant(
-            verdict == Verdict.ACCEPTED, f"phase {phase.name} was refused: {verdict.name}"
-        )
+        invariant(verdict == Verdict.ACCEPTED, f"phase {phase.name} was refused: {verdict.name}")
 
     def _admin(self, kind: Kind, body: Wire, payload: Wire | None = None) -> tuple[bytes, bytes]:
         return self.wallet.write(OPERATOR, kind, body, payload, expiry_s=ADMIN_EXPIRY_S)

@@ -118,16 +118,16 @@ def divide_half_even(numerator: int, denominator: int) -> int:
 def whole_from_decimal(value: Decimal, numerator: int, denominator: int) -> int:
     """`value` x numerator / denominator, exact until the one rounding half to even.
 
-    Text goes through here rather than through a float: 1.0035 kWh is exactly 1003.5 Wh and
-    becomes 1004, while the float product is 1003.4999999999999 and would become 1003.
+    Text goes through here rather than through a float: 0.5015 kWh is exactly 501.5 Wh and
+    becomes 502, while the float product is 501.49999999999994 and would become 501.
 
     Args:
         value: finite, with an exponent that the caller has bounded.
         numerator: of the unit's factor.
         denominator: of the unit's factor, > 0.
 
-    >>> whole_from_decimal(Decimal("1.0035"), 1000, 1)
-    1004
+    >>> whole_from_decimal(Decimal("0.5015"), 1000, 1)
+    502
     """
     top, bottom = value.as_integer_ratio()
     return divide_half_even(top * numerator, bottom * denominator)

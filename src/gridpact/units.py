@@ -24,7 +24,8 @@ INT64_MAX = 2**63 - 1
 QUANTITY_MAX = 2**31 - 1
 """Largest price (micro/kWh) and largest energy (Wh) of one order, reading or tariff.
 
-Their product stays below 2^62, so one payment always fits the wire, and compiled code cannot wrap."""
+Their product stays below 2^62, so one payment always fits the wire and compiled code cannot
+wrap."""
 
 NANO_PER_CURRENCY = 10**9
 MICRO_PER_CURRENCY = 10**6

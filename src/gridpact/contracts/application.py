@@ -23,7 +23,7 @@ from gridpact.errors import invariant
 from gridpact.ledger import (
     NO_LIMIT,
     Account,
-    AmountOverflow,
+    AmountOverflowError,
     Document,
     Draft,
     Entry,
@@ -267,6 +267,7 @@ class Application:
             time_s=proposal.time_s,
             parent=proposal.parent,
             proposal=proposal_hash(proposal),
+            transactions=len(receipts),
             transactions_root=transactions_root(proposal.transactions),
             payloads_root=payloads_root(payload_hashes),
             receipts_root=receipts_root(receipts),
@@ -346,7 +347,7 @@ class Application:
         )
         try:
             return rule.handler(call)
-        except AmountOverflow:
+        except AmountOverflowError:
             return Verdict.OVERFLOW
 
 

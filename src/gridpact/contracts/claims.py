@@ -26,7 +26,7 @@ from gridpact.contracts.bodies import (
 )
 from gridpact.contracts.call import Rules
 from gridpact.errors import InvariantError
-from gridpact.ledger import AmountOverflow, Draft, Event
+from gridpact.ledger import AmountOverflowError, Draft, Event
 from gridpact.model import Verdict
 
 Apply = Callable[..., Verdict]
@@ -69,7 +69,7 @@ def apply_claims(draft: Draft, rules: Rules) -> None:
             arguments["length_s"] = rules.markets[body.market].slot_length_s
         try:
             verdict = apply(draft, sender, body, payload, salt, **arguments)
-        except AmountOverflow:
+        except AmountOverflowError:
             verdict = Verdict.OVERFLOW
         draft.delete(key)
         draft.events.append(Event(f"claim/{sender}/{nonce}", int(verdict)))

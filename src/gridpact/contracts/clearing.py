@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from gridpact.contracts.genesis import Market
 from gridpact.contracts.keys import position_group, position_key
 from gridpact.ledger import Draft, Leg, account_key, owner_of
-from gridpact.market.integer import Orders as Book
-from gridpact.market.integer import clear_auction
 from gridpact.model import Contract, Contracts, Order, Orders, Phase, Side, SlotState
 from gridpact.units import money_nano, split_half_unit
+
+if TYPE_CHECKING:
+    from gridpact.market.integer import Orders as Book
 
 NO_REFERENCE_PRICE = -1
 
@@ -30,6 +32,8 @@ def clear_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> S
 
     Source: [WANG24], section 3.2.2, steps 2 and 3.
     """
+    from gridpact.market.integer import clear_auction  # numpy loads with the first clearing
+
     placed: dict[Side, list[PlacedOrder]] = {Side.BID: [], Side.OFFER: []}
     held: dict[str, int] = {}
     keys = draft.group(position_group("orders", market.market, start_s))
@@ -104,6 +108,8 @@ def clear_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> S
 
 def _book(placed: list[PlacedOrder]) -> Book:
     """One side as arrays; rank is the position by (sender, nonce), the order's id."""
+    from gridpact.market.integer import Orders as Book
+
     orders = [order for _, order in placed]
     return Book.of(
         price_micro_per_kwh=[order.price_micro_per_kwh for order in orders],

@@ -104,9 +104,12 @@ def _check_room(table: TableReader, base: Tariff, prices: Tariff | TariffWindow)
 def _window(row: TableReader, base: Tariff, slot_length_s: int) -> TariffWindow:
     if not any(row.has(key) for key in PRICE_KEYS):
         row.problem(PRICE_KEYS[1], f"is missing; give it, or {PRICE_KEYS[0]}, or both")
+    from_minute = _minute(row, "from", slot_length_s)
+    if from_minute == MINUTES_PER_DAY:
+        row.problem("from", "'24:00' is the end of a day; write \"00:00\" of the day after")
     window = TariffWindow(
         days=_days(row),
-        from_minute=_minute(row, "from", slot_length_s) % MINUTES_PER_DAY,
+        from_minute=from_minute % MINUTES_PER_DAY,
         to_minute=_minute(row, "to", slot_length_s) or MINUTES_PER_DAY,
         retail_micro_per_kwh=_price(row, "retail_micro_per_kwh", base.retail_micro_per_kwh),
         feed_in_micro_per_kwh=_price(row, "feed_in_micro_per_kwh", base.feed_in_micro_per_kwh),

@@ -118,6 +118,7 @@ def read_series(
     absent = missing_columns(header, path.name, [source.time_column, *columns])
     if absent:
         raise InputError([Problem(f"{path.name}:1", message) for message in absent.values()])
+    columns = sorted(columns, key=header.index)  # problems come in the order of the file
     reading = _Reading(path.name, header, zone, _TextToWh(source.unit, interval_s), interval_s)
     reading.take(rows, source.time_column, columns)
     evenly, time_problems = reading.time_problems()

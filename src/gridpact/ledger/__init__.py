@@ -3,7 +3,7 @@
 from gridpact.ledger.state import (
     NO_LIMIT,
     Account,
-    AmountOverflow,
+    AmountOverflowError,
     Document,
     Draft,
     Entry,
@@ -22,7 +22,7 @@ from gridpact.ledger.state import (
 __all__ = [
     "NO_LIMIT",
     "Account",
-    "AmountOverflow",
+    "AmountOverflowError",
     "Document",
     "Draft",
     "Entry",

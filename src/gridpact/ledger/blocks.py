@@ -49,6 +49,8 @@ class Record(Wire, frozen=True):
     time_s: Natural
     parent: Hash
     proposal: Hash
+    transactions: Natural
+    """How many; an RFC 6962 root alone does not say, and an index means nothing without it."""
     transactions_root: Hash
     payloads_root: Hash
     receipts_root: Hash

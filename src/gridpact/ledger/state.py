@@ -15,7 +15,7 @@ from enum import Enum
 import msgspec
 
 from gridpact.codec import Hash, Int64, Natural, Wire, WireType, encode, sha256
-from gridpact.errors import invariant
+from gridpact.errors import InvariantError
 from gridpact.units import fits_int64
 
 NO_LIMIT = -1
@@ -108,7 +108,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     verdict: int
 
 
-class AmountOverflow(Exception):
+class AmountOverflowError(Exception):
     """A posting would leave the signed 64-bit range; the kernel turns it into a verdict."""
 
 
@@ -202,8 +202,8 @@ class Draft:
             return None
         value = entry.value
         if not isinstance(value, wire_type):
-            invariant(False, f"{key} holds a {type(value).__name__}, not a {wire_type.__name__}")
-        return value  # type: ignore[return-value]
+            raise InvariantError(f"{key} is a {type(value).__name__}, not a {wire_type.__name__}")
+        return value
 
     def require(self, key: str, wire_type: type[WireType]) -> WireType:
         """The value under `key`, which must be there.
@@ -213,8 +213,8 @@ class Draft:
         """
         value = self.get(key, wire_type)
         if value is None:
-            invariant(False, f"{key} is missing from the state")
-        return value  # type: ignore[return-value]
+            raise InvariantError(f"{key} is missing from the state")
+        return value
 
     def group(self, name: str) -> list[str]:
         """Keys listed under `name` as this draft leaves them, sorted."""
@@ -227,7 +227,8 @@ class Draft:
         """Write one value; `salt` is given for sealed namespaces only."""
         namespace = self.state.namespace(key)
         privacy = namespace.privacy
-        invariant((privacy is Privacy.SEALED) == bool(salt), f"{key}: salt does not fit {privacy}")
+        if (privacy is Privacy.SEALED) != bool(salt):
+            raise InvariantError(f"{key}: salt does not fit {privacy}")
         if privacy is Privacy.OWNED:
             before = self.entry(key)
             if before is not None and before.phase == self.phase:
@@ -258,20 +259,19 @@ class Draft:
 
         Raises:
             InvariantError: the set does not balance, or an escrow would go below zero.
-            AmountOverflow: a balance would leave 64 bits.
+            AmountOverflowError: a balance would leave 64 bits.
         """
-        invariant(
-            sum(leg.available_nano + leg.escrow_nano for leg in legs) == 0,
-            f"postings do not balance: {legs}",
-        )
+        if sum(leg.available_nano + leg.escrow_nano for leg in legs):
+            raise InvariantError(f"postings do not balance: {legs}")
         moved: dict[str, Account] = {}
         for leg in legs:
             account = moved.get(leg.account) or self.require(leg.account, Account)
             available = account.available_nano + leg.available_nano
             escrow = account.escrow_nano + leg.escrow_nano
             if not (fits_int64(available) and fits_int64(escrow)):
-                raise AmountOverflow(leg.account)
-            invariant(escrow >= 0, f"escrow of {leg.account} would be {escrow} nano")
+                raise AmountOverflowError(leg.account)
+            if escrow < 0:
+                raise InvariantError(f"escrow of {leg.account} would be {escrow} nano")
             moved[leg.account] = Account(account.mode, account.limit_nano, available, escrow)
         for key, account in moved.items():
             self.put(key, account)

@@ -59,8 +59,8 @@ class MapProof(Wire, frozen=True):
     or in an empty subtree."""
 
 
-# Nodes form no cycles, so the garbage collector need not visit them (gc=False): collections would
-# otherwise take a third of the time of a batch on 200,000 leaves.
+# Nodes form no cycles, so the garbage collector need not visit them (gc=False); visiting them more
+# than doubled the time of a batch on 200,000 leaves.
 
 
 class _Empty(msgspec.Struct, frozen=True, gc=False, eq=False):

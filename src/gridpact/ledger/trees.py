@@ -73,7 +73,9 @@ def verify_inclusion(
     """Whether `proof` shows that leaf `index` of the tree of `size` leaves has this hash.
 
     Nothing is assumed of the arguments but that `root` is known to be the root of a tree of that
-    size; whatever is malformed is False, never an error. One claim has one accepted proof.
+    size; whatever is malformed is False, never an error. One claim has one accepted proof. A root
+    alone does not tell the size, and with a wrong size the index means nothing: where the place
+    of a leaf matters, the size is to be vouched for together with the root.
 
     Source: [RFC6962], 2.1.1; the steps are those of RFC 9162, 2.1.3.2.
     """

@@ -1,6 +1,7 @@
 """The shared nouns: what every room may know about, and nothing that decides anything."""
 
 from gridpact.model.market import (
+    PHASE_BEFORE,
     Bill,
     BillLine,
     Clock,
@@ -11,7 +12,6 @@ from gridpact.model.market import (
     Metering,
     Order,
     Orders,
-    PHASE_BEFORE,
     Party,
     Phase,
     Quality,
@@ -35,9 +35,9 @@ from gridpact.model.scenario import (
     AccountPolicy,
     AgentPolicy,
     Member,
+    Profiles,
     ProfileSource,
     ProfileUnit,
-    Profiles,
     Quoting,
     Scenario,
     Slot,
@@ -53,6 +53,8 @@ from gridpact.model.verdicts import (
 )
 
 __all__ = [
+    "FIRST_RULE_VERDICT",
+    "PHASE_BEFORE",
     "AccountMode",
     "AccountPolicy",
     "AgentPolicy",
@@ -62,7 +64,6 @@ __all__ = [
     "Clock",
     "Contract",
     "Contracts",
-    "FIRST_RULE_VERDICT",
     "Gains",
     "LedgerResult",
     "LineKind",
@@ -71,7 +72,6 @@ __all__ = [
     "Metering",
     "Order",
     "Orders",
-    "PHASE_BEFORE",
     "Party",
     "Phase",
     "PlacedOrder",

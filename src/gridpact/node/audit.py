@@ -21,8 +21,8 @@ from gridpact.ledger.blocks import FORMAT_VERSION, Proposal, Record, record_hash
 from gridpact.ledger.envelope import Transaction
 from gridpact.model import SlotState, Verdict
 from gridpact.node.embedded import embedded_state
-from gridpact.node.store import LedgerStore, StoredTransaction
 from gridpact.node.signature_worker import verify_signature
+from gridpact.node.store import LedgerStore, StoredTransaction
 from gridpact.node.verifier import VerifierProcess
 
 VIOLATIONS_MAX = 100

@@ -20,8 +20,8 @@ from gridpact.ledger.blocks import EngineState, Receipt, Record
 from gridpact.ledger.envelope import Transaction
 from gridpact.model import Verdict
 from gridpact.node.port import QueryResult, Refusal
-from gridpact.node.store import LedgerStore
 from gridpact.node.signature_worker import verify_signature
+from gridpact.node.store import LedgerStore
 from gridpact.node.verifier import VerifierProcess
 
 ENGINE = "embedded"
@@ -225,7 +225,7 @@ class EmbeddedEngine:
             asyncio.get_running_loop().call_later(RETRY_S, self._has_ready.set)
 
     def _left_to_wait(self, chosen: Sequence[Candidate]) -> list[Candidate]:
-        """Candidates that a later block may still take; the others of those left out are refused."""
+        """Candidates that a later block may still take; the others are refused."""
         in_block = {candidate.transaction.id for candidate in chosen}
         kept: list[Candidate] = []
         senders: set[str] = set()

@@ -22,7 +22,7 @@ REPEAT_S = 0.5
 
 FEED_IN_MICRO_PER_KWH = 450_000
 RETAIL_MICRO_PER_KWH = 670_000
-"""Quotes lie between the prices outside the market. Source: [WANG24], section 4."""
+"""Quotes lie between the prices outside the market. Source: [WANG24], section 4.1."""
 
 
 def random_book(orders_per_side: int, seed: int) -> tuple[Orders, Orders]:

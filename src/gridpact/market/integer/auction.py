@@ -262,6 +262,10 @@ def _both_columns(bids: Orders, offers: Orders) -> tuple[Columns, Columns]:
 def _columns(side: str, orders: Orders, problems: list[Problem]) -> Columns | None:
     """The five columns as contiguous int64, or None after noting what keeps them from it."""
     count = np.size(orders.price_micro_per_kwh)
+    if count > ORDERS_MAX:
+        fact = f"{count} orders; at most {ORDERS_MAX} fit one clearing"
+        problems.append(Problem(side, f"{fact}: split the book"))
+        return None
     columns: list[IntArray] = []
     for name, _, _, _ in _BOUNDS:
         column = getattr(orders, name)
@@ -275,9 +279,6 @@ def _columns(side: str, orders: Orders, problems: list[Problem]) -> Columns | No
             problems.append(Problem(where, f"{fact}; give every order one row in every column"))
         else:
             columns.append(np.ascontiguousarray(column, np.int64))
-    if count > ORDERS_MAX:
-        fact = f"{count} orders; at most {ORDERS_MAX} fit one clearing"
-        problems.append(Problem(side, f"{fact}: split the book"))
     if problems:
         return None
     price, energy, limit, submitted, rank = columns

@@ -1,0 +1,214 @@
+"""`audit`, `prove`, `verify`: nobody has to trust whoever keeps the ledger."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gridpact.cli.output import EXIT_FAILED_CHECK, print_json, progress_bar
+from gridpact.errors import InputError, Problem, StoreError
+
+if TYPE_CHECKING:
+    from gridpact.contracts.statements import Statement
+
+LARGEST_PROOF_BYTES = 2**26
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(audit)
+    app.command()(prove)
+    app.command()(verify)
+
+
+def audit(
+    ledger: Annotated[Path, typer.Argument(help="A ledger folder, or the folder of a run.")],
+    root: Annotated[
+        str, typer.Option(help="Expected hash of the last block's record, from elsewhere.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Re-execute every block from genesis and compare everything that is stored.
+
+    Signatures, nonces, payload hashes, links, roots, receipts; money, escrow and energy at each
+    barrier. Exit code 1 when anything differs.
+
+    Example: `gridpact audit out/demo/ledger`
+    """
+    from gridpact.node import audit_ledger
+
+    folder = _ledger_folder(ledger)
+    expected = _hex(root, "--root").hex() if root else ""
+    with progress_bar("auditing", quiet=as_json) as progress:
+        report = audit_ledger(folder, expected_root=expected, progress=progress)
+    if as_json:
+        print_json(
+            {
+                "ok": report.ok,
+                "height": report.height,
+                "transactions": report.transactions,
+                "record_hash": report.record_hash,
+                "state_root": report.state_root,
+                "market_state_root": report.market_state_root,
+                "pruned_payloads": report.pruned_payloads,
+                "violations": report.violations,
+            }
+        )
+    else:
+        for violation in report.violations:
+            typer.echo(f"violation: {violation}", err=True)
+        verdict = "ok" if report.ok else f"{len(report.violations)} violations"
+        typer.echo(
+            f"audit {verdict}: {report.height} blocks, {report.transactions} transactions "
+            f"replayed from genesis\nlast record  {report.record_hash}\n"
+            f"market root  {report.market_state_root}"
+        )
+    if not report.ok:
+        sys.exit(EXIT_FAILED_CHECK)
+
+
+def prove(
+    ledger: Annotated[Path, typer.Argument(help="A ledger folder, or the folder of a run.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where the proof goes.")],
+    bill: Annotated[str, typer.Option(help="A participant's bill with all its lines.")] = "",
+    day: Annotated[str, typer.Option(help="Day of the bill, YYYY-MM-DD; the last one.")] = "",
+    state: Annotated[str, typer.Option(help="A state key, present or absent.")] = "",
+    tx: Annotated[str, typer.Option(help="A transaction id in hexadecimal.")] = "",
+) -> None:
+    """Write a proof that can be checked offline, without the ledger.
+
+    Example: `gridpact prove out/demo/ledger --bill h0-a-008 -o bill.proof`
+    """
+    from gridpact.ledger.proofs import proof_bytes
+    from gridpact.node.prover import prove_bill, prove_state, prove_transaction
+    from gridpact.node.store import LedgerStore
+
+    asked = [name for name, value in (("--bill", bill), ("--state", state), ("--tx", tx)) if value]
+    if len(asked) != 1:
+        raise InputError(
+            [Problem("prove", f"give one of --bill, --state, --tx; found {asked or 'none'}")]
+        )
+    store = LedgerStore.open(_ledger_folder(ledger), writable=False)
+    try:
+        if bill:
+            proof = prove_bill(store, bill, day)
+        elif state:
+            proof = prove_state(store, state)
+        else:
+            proof = prove_transaction(store, _hex(tx, "--tx"))
+        tip = store.tip()
+    finally:
+        store.close()
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        aside = output.with_name(f".{output.name}.partial")
+        aside.write_bytes(proof_bytes(proof))
+        aside.rename(output)
+    except OSError as error:
+        raise StoreError(f"{output}: {error.strerror}") from error
+    from gridpact.codec import decode
+    from gridpact.ledger.blocks import Record, record_hash
+
+    root = record_hash(decode(Record, proof.record)).hex()
+    at_tip = "" if tip is not None and tip[1].hex() == root else " (an earlier block)"
+    typer.echo(f"wrote {output}\ncheck it with: gridpact verify {output} --root {root}{at_tip}")
+
+
+def verify(
+    proof: Annotated[Path, typer.Argument(help="A file that `prove` wrote.")],
+    root: Annotated[str, typer.Option(help="Hash of the block's record, from a source you trust.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Check a proof offline and say what it proves. Exit code 1 when it proves nothing.
+
+    Example: `gridpact verify bill.proof --root 5f1c...`
+    """
+    from gridpact.contracts.statements import open_claim
+    from gridpact.ledger.proofs import ProofError, check_proof, read_proof
+    from gridpact.model import Verdict
+
+    wanted = _hex(root, "--root")
+    try:
+        if proof.stat().st_size > LARGEST_PROOF_BYTES:
+            raise InputError([Problem(str(proof), f"is above {LARGEST_PROOF_BYTES} bytes")])
+        data = proof.read_bytes()
+    except OSError as error:
+        raise InputError([Problem(str(proof), f"cannot be read: {error.strerror}")]) from error
+    try:
+        proved = check_proof(read_proof(data), wanted)
+        statement = open_claim(proved.state) if proved.state is not None else None
+    except ProofError as error:
+        if as_json:
+            print_json({"ok": False, "reason": str(error)})
+        else:
+            typer.echo(f"proof REFUSED: {error}", err=True)
+        sys.exit(EXIT_FAILED_CHECK)
+    facts: dict[str, object] = {"ok": True, "height": proved.record.height}
+    if statement is not None:
+        facts["key"] = statement.key
+        facts["value"] = _plain(statement.value)
+        facts["lines"] = [_plain(line) for line in statement.lines]
+    if proved.receipt is not None:
+        facts["transaction"] = proved.receipt.transaction.hex()
+        facts["verdict"] = Verdict(proved.receipt.verdict).name
+    if as_json:
+        print_json(facts)
+        return
+    typer.echo(f"proof ok: under record {wanted.hex()} (block {proved.record.height})")
+    if statement is not None:
+        _print_statement(statement)
+    if proved.receipt is not None:
+        typer.echo(f"transaction {facts['transaction']} was told {facts['verdict']}")
+
+
+def _print_statement(statement: Statement) -> None:
+    from gridpact.codec import Wire
+
+    if statement.value is None:
+        typer.echo(f"{statement.key} is absent from the state")
+        return
+    typer.echo(f"{statement.key}:")
+    value = statement.value
+    for name in type(value).__struct_fields__:
+        if name != "frontier":
+            field = getattr(value, name)
+            typer.echo(f"  {name:<24} {_plain(field) if isinstance(field, Wire) else field!r}")
+    if statement.lines:
+        typer.echo(f"  and {len(statement.lines)} lines, each with trade or reading and price:")
+        for line in (*statement.lines[:3], None, *statement.lines[-2:]):
+            if line is None:
+                typer.echo("  ...")
+                continue
+            typer.echo(
+                f"  {line.slot_start_s}  {line.kind.name:<12} {line.energy_wh:>8} Wh  "
+                f"{line.amount_nano:>15} nano  {line.reference}"
+            )
+
+
+def _plain(value: object) -> object:
+    """A value as JSON shows it: structs by field name, bytes in hexadecimal."""
+    from gridpact.codec import Wire
+
+    if isinstance(value, Wire):
+        return {name: _plain(getattr(value, name)) for name in type(value).__struct_fields__}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _ledger_folder(path: Path) -> Path:
+    """The ledger itself when the folder of a run was named."""
+    return path / "ledger" if (path / "ledger" / "genesis.json").is_file() else path
+
+
+def _hex(text: str, option: str) -> bytes:
+    try:
+        data = bytes.fromhex(text)
+    except ValueError:
+        data = b""
+    if len(data) != 32:
+        raise InputError([Problem(option, f"{text!r} is not 64 hexadecimal digits")])
+    return data

@@ -1,0 +1,94 @@
+"""What commands print: one JSON object on stdout for machines, words on stderr for people."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import structlog
+
+from gridpact.errors import GridpactError, InputError
+
+EXIT_FAILED_CHECK = 1
+EXIT_BAD_INPUT = 2
+PROBLEMS_SHOWN = 50
+
+
+def configure_logging(verbose: bool) -> None:
+    """Structured log on stderr: warnings, or everything worth knowing with `--verbose`."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.INFO if verbose else logging.WARNING
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """The one object that a machine reads."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def explain_failure(error: BaseException) -> int:
+    """Print an expected error and give its exit code; an unexpected one goes on as it is.
+
+    Codes: 2 for bad input, 1 for a failed check or a disk that refused.
+    """
+    if isinstance(error, InputError):
+        for problem in error.problems[:PROBLEMS_SHOWN]:
+            sys.stderr.write(f"error: {problem}\n")
+        if len(error.problems) > PROBLEMS_SHOWN:
+            sys.stderr.write(f"error: and {len(error.problems) - PROBLEMS_SHOWN} more problems\n")
+        return EXIT_BAD_INPUT
+    if isinstance(error, GridpactError):
+        sys.stderr.write(f"error: {error}\n")
+        return EXIT_FAILED_CHECK
+    if isinstance(error, ModuleNotFoundError) and _is_extra(error.name):
+        sys.stderr.write(
+            f"error: this command needs {error.name}: install it with pip install 'gridpact[run]'\n"
+        )
+        return EXIT_BAD_INPUT
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has enough; keep Python from complaining when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED_CHECK
+    raise error
+
+
+def _is_extra(name: str | None) -> bool:
+    root = (name or "").partition(".")[0]
+    return root in {"numba", "numpy", "plotly", "polars", "tzdata"}
+
+
+def _say_nothing(done: int, total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+@contextmanager
+def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr while a terminal looks; silent otherwise."""
+    if quiet or not sys.stderr.isatty():
+        yield _say_nothing
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

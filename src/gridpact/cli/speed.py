@@ -1,0 +1,56 @@
+"""`bench`: figures with the naive baseline of the same run beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gridpact.cli.output import print_json
+from gridpact.errors import InputError, Problem
+
+BENCHES = ("clearing", "ledger", "day")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    app.command()(bench)
+
+
+def bench(
+    name: Annotated[
+        str | None, typer.Argument(help=f"One of {', '.join(BENCHES)}; all when left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Measure speed; absolute figures depend on the machine, ratios less.
+
+    Example: `gridpact bench clearing`
+    """
+    if name is not None and name not in BENCHES:
+        raise InputError([Problem("bench", f"{name!r} is not one of: {', '.join(BENCHES)}")])
+    from gridpact.studies.bench_clearing import bench_clearing
+    from gridpact.studies.bench_day import bench_day
+    from gridpact.studies.bench_ledger import bench_ledger
+
+    runs = {"clearing": bench_clearing, "ledger": bench_ledger, "day": bench_day}
+    results: dict[str, dict[str, object]] = {}
+    for chosen in BENCHES if name is None else (name,):
+        measured = runs[chosen]()
+        results.update({f"{chosen} {case}": dict(figures) for case, figures in measured.items()})
+    if as_json:
+        print_json(results)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="gridpact bench", title_justify="left")
+    for heading in ("case", "figures"):
+        table.add_column(heading, overflow="fold")
+    for case, figures in results.items():
+        table.add_row(case, "\n".join(f"{key} = {_shown(figures[key])}" for key in figures))
+    Console().print(table)
+
+
+def _shown(value: object) -> str:
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
