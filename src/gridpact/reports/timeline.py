@@ -1,0 +1,124 @@
+"""Slots on the local time axis; a long run is drawn day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from itertools import groupby
+from zoneinfo import ZoneInfo
+
+from gridpact.model import RunResult, Slot, SlotResult
+from gridpact.units import MICRO_PER_CURRENCY
+
+SLOTS_DRAWN_MAX = 1344
+"""Two weeks of quarter hours; beyond it single slots are thinner than a line."""
+
+
+@lru_cache(maxsize=64)
+def zone_of(text: str) -> tzinfo:
+    """The time zone of a scenario, an IANA name or an offset such as `+01:00`; it was checked
+    when the scenario was read."""
+    if text[0] in "+-":
+        return datetime.fromisoformat(f"1970-01-01T00:00{text}").tzinfo or UTC
+    return ZoneInfo(text)
+
+
+def date_text(moment: datetime, *, with_year: bool = True) -> str:
+    """A date for people, `Thu 9 June 2016`."""
+    return f"{moment:%a} {moment.day} {moment:%B}" + (f" {moment.year}" if with_year else "")
+
+
+def slot_text(slot: Slot, zone: tzinfo) -> str:
+    """A slot for people, `Thu 9 June 2016, 13:15 to 13:30`."""
+    start = datetime.fromtimestamp(slot.start_s, zone)
+    end = datetime.fromtimestamp(slot.end_s, zone)
+    return f"{date_text(start)}, {start:%H:%M} to {end:%H:%M}"
+
+
+def days_text(result: RunResult) -> str:
+    """The traded days for people."""
+    first = result.scenario.first_day
+    start = datetime(first.year, first.month, first.day, tzinfo=UTC)
+    if result.scenario.days == 1:
+        return date_text(start)
+    last = start + timedelta(days=result.scenario.days - 1)
+    return f"{date_text(start)} to {date_text(last)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What is drawn as one step: a slot, or a whole day of a long run."""
+
+    at: str
+    """Start in local time as the axis takes it, `2016-06-09 13:15:00`."""
+    load_wh: int
+    pv_wh: int
+    traded_wh: int
+    turnover_nano: int
+    grid_import_wh: int
+    grid_export_wh: int
+    retail: float
+    """Currency per kWh; the mean over the slots."""
+    feed_in: float
+    """Currency per kWh; the mean over the slots."""
+
+    @property
+    def mean_price(self) -> float | None:
+        """Currency per kWh over all trades; None without any."""
+        if self.traded_wh == 0:
+            return None
+        return self.turnover_nano / self.traded_wh / MICRO_PER_CURRENCY
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A run as steps of equal width."""
+
+    spans: tuple[Span, ...]
+    width_ms: int
+    by_day: bool
+    """Whether a step is a day."""
+    axis_title: str
+
+
+def timeline_of(result: RunResult) -> Timeline:
+    """The steps of a run.
+
+    An axis has no clock changes. So slots lie at their time in the offset that holds when the run
+    starts, and the axis says so when the offset changes on the way.
+    """
+    scenario = result.scenario
+    zone = zone_of(scenario.time_zone)
+    starts = [datetime.fromtimestamp(slot.slot.start_s, zone) for slot in result.slots]
+    if len(result.slots) > SLOTS_DRAWN_MAX:
+        days = groupby(result.slots, key=lambda slot: slot.state.tariff.billing_day)
+        spans = tuple(_span(f"{day} 00:00:00", list(slots)) for day, slots in days)
+        return Timeline(spans, 86_400_000, by_day=True, axis_title="Day")
+    offset = starts[0].utcoffset() or timedelta(0)
+    fixed_zone = timezone(offset)
+    spans = tuple(
+        _span(f"{start.astimezone(fixed_zone):%Y-%m-%d %H:%M:%S}", [slot])
+        for start, slot in zip(starts, result.slots, strict=True)
+    )
+    title = f"Local time ({scenario.time_zone})"
+    if any(start.utcoffset() != offset for start in starts):
+        title = f"Time in {fixed_zone}, as clocks in {scenario.time_zone} showed at the start"
+    return Timeline(spans, 1000 * scenario.slot_length_s, by_day=False, axis_title=title)
+
+
+def _span(at: str, slots: Sequence[SlotResult]) -> Span:
+    states = [slot.state for slot in slots]
+    prices = len(slots) * MICRO_PER_CURRENCY
+    return Span(
+        at=at,
+        load_wh=sum(slot.load_wh for slot in slots),
+        pv_wh=sum(slot.pv_wh for slot in slots),
+        traded_wh=sum(state.traded_wh for state in states),
+        turnover_nano=sum(state.turnover_nano for state in states),
+        grid_import_wh=sum(state.grid_import_wh for state in states),
+        grid_export_wh=sum(state.grid_export_wh for state in states),
+        retail=sum(state.tariff.retail_micro_per_kwh for state in states) / prices,
+        feed_in=sum(state.tariff.feed_in_micro_per_kwh for state in states) / prices,
+    )

@@ -1,0 +1,101 @@
+"""Sums over a run: the few numbers that headline, table and totals row are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gridpact.model import BillResult, RunResult
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A run in a dozen integers."""
+
+    load_wh: int
+    """Gross, all members."""
+    pv_wh: int
+    """Gross, all members."""
+    traded_wh: int
+    """Contracted among members, both stages."""
+    second_stage_wh: int
+    grid_import_wh: int
+    """What members took beyond their trades."""
+    grid_export_wh: int
+    """What members fed in beyond their trades."""
+    orders: int
+    trades: int
+    trading_slots: int
+    """Slots with at least one trade."""
+    turnover_nano: int
+    """What buyers paid for traded energy, without fees."""
+    retail_micro_per_kwh: tuple[int, int]
+    """Lowest and highest."""
+    feed_in_micro_per_kwh: tuple[int, int]
+    """Lowest and highest."""
+
+
+def totals_of(result: RunResult) -> Totals:
+    """Sums over all slots."""
+    states = [slot.state for slot in result.slots]
+    retail = [state.tariff.retail_micro_per_kwh for state in states]
+    feed_in = [state.tariff.feed_in_micro_per_kwh for state in states]
+    return Totals(
+        load_wh=sum(slot.load_wh for slot in result.slots),
+        pv_wh=sum(slot.pv_wh for slot in result.slots),
+        traded_wh=sum(state.traded_wh for state in states),
+        second_stage_wh=sum(state.second_stage_wh for state in states),
+        grid_import_wh=sum(state.grid_import_wh for state in states),
+        grid_export_wh=sum(state.grid_export_wh for state in states),
+        orders=sum(state.orders for state in states),
+        trades=sum(state.trades for state in states),
+        trading_slots=sum(1 for state in states if state.trades),
+        turnover_nano=sum(state.turnover_nano for state in states),
+        retail_micro_per_kwh=(min(retail), max(retail)),
+        feed_in_micro_per_kwh=(min(feed_in), max(feed_in)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One participant's bills of all days, added up; amounts are + when it gets them."""
+
+    participant_id: str
+    bought_wh: int
+    sold_wh: int
+    grid_import_wh: int
+    grid_export_wh: int
+    fees_nano: int
+    total_nano: int
+    baseline_nano: int
+    """The same readings with feed-in and retail alone."""
+
+    @property
+    def difference_nano(self) -> int:
+        """What the market brought; + is better for the participant."""
+        return self.total_nano - self.baseline_nano
+
+
+def accounts_of(result: RunResult) -> list[Account]:
+    """One per participant, by id."""
+    bills: dict[str, list[BillResult]] = {}
+    for bill in result.bills:
+        bills.setdefault(bill.participant_id, []).append(bill)
+    return [_added_up(name, bills[name]) for name in sorted(bills)]
+
+
+def all_accounts(result: RunResult) -> Account:
+    """The totals row: every bill of every participant."""
+    return _added_up("", result.bills)
+
+
+def _added_up(name: str, bills: list[BillResult] | tuple[BillResult, ...]) -> Account:
+    return Account(
+        participant_id=name,
+        bought_wh=sum(each.bill.bought_wh for each in bills),
+        sold_wh=sum(each.bill.sold_wh for each in bills),
+        grid_import_wh=sum(each.bill.grid_import_wh for each in bills),
+        grid_export_wh=sum(each.bill.grid_export_wh for each in bills),
+        fees_nano=sum(each.bill.fees_nano for each in bills),
+        total_nano=sum(each.bill.total_nano for each in bills),
+        baseline_nano=sum(each.baseline_nano for each in bills),
+    )
