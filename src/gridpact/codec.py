@@ -9,7 +9,7 @@ occur in what is hashed.
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -46,7 +46,7 @@ class CodecError(GridpactError):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoders: dict[type, msgspec.msgpack.Decoder[Wire]] = {}
+_decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
 
 
 def encode(value: Wire) -> bytes:
@@ -70,7 +70,8 @@ def decode(wire_type: type[WireType], data: bytes) -> WireType:
     """
     decoder = _decoders.get(wire_type)
     if decoder is None:
-        decoder = _decoders[wire_type] = msgspec.msgpack.Decoder(wire_type)  # type: ignore[assignment]
+        decoder = msgspec.msgpack.Decoder(wire_type)
+        _decoders[wire_type] = decoder
     try:
         value = decoder.decode(data)
         again = _encoder.encode(value)
@@ -78,7 +79,7 @@ def decode(wire_type: type[WireType], data: bytes) -> WireType:
         raise CodecError(f"not a {wire_type.__name__}: {error}") from error
     if again != data:
         raise CodecError(f"not the canonical encoding of a {wire_type.__name__}")
-    return value  # type: ignore[return-value]
+    return cast(WireType, value)
 
 
 def sha256(data: bytes) -> bytes:

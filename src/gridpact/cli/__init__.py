@@ -13,6 +13,8 @@ import typer
 from gridpact.cli import faults, ledger, market, run, speed
 from gridpact.cli.output import configure_logging, explain_failure
 
+__all__ = ["app", "main"]
+
 app = typer.Typer(
     name="gridpact",
     help="A shared, tamper-evident market for distributed electricity that anyone can audit.",

@@ -83,8 +83,7 @@ def prove(
     Example: `gridpact prove out/demo/ledger --bill h0-a-008 -o bill.proof`
     """
     from gridpact.ledger.proofs import proof_bytes
-    from gridpact.node.prover import prove_bill, prove_state, prove_transaction
-    from gridpact.node.store import LedgerStore
+    from gridpact.node import LedgerStore, prove_bill, prove_state, prove_transaction
 
     asked = [name for name, value in (("--bill", bill), ("--state", state), ("--tx", tx)) if value]
     if len(asked) != 1:

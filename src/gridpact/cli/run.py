@@ -126,8 +126,8 @@ def _run_into(
     import dataclasses
     import json
 
+    from gridpact.pipeline import run_scenario
     from gridpact.reports import run_json, write_bills_csv, write_report, write_slots_csv
-    from gridpact.running import run_scenario
 
     with progress_bar("trading", quiet=quiet) as progress:
         result = run_scenario(scenario, folder / "ledger", progress)

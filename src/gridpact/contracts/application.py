@@ -21,7 +21,6 @@ from gridpact.contracts.kinds import KINDS
 from gridpact.contracts.transactions import read_envelope
 from gridpact.errors import invariant
 from gridpact.ledger import (
-    NO_LIMIT,
     Account,
     AmountOverflowError,
     Document,
@@ -130,7 +129,7 @@ class Application:
         draft = Draft(self.state, 0)
         draft.put(CLOCK, Clock(0, 0))
         for name in ("bank", "fund", "grid"):
-            draft.put(system_key(name), Account(int(AccountMode.POSTPAID), NO_LIMIT, 0, 0))
+            draft.put(system_key(name), Account(int(AccountMode.POSTPAID), Account.NO_LIMIT, 0, 0))
         for party in self.genesis.parties:
             draft.put(party_key(party.party), Party(party.public_key, party.roles, 0, 0))
         draft.commit()

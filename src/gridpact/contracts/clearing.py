@@ -10,13 +10,23 @@ import msgspec
 from gridpact.contracts.genesis import Market
 from gridpact.contracts.keys import position_group, position_key
 from gridpact.ledger import Draft, Leg, account_key, owner_of
-from gridpact.model import Contract, Contracts, Order, Orders, Phase, Side, SlotState
+from gridpact.model import (
+    Contract,
+    Order,
+    Phase,
+    Side,
+    SlotContracts,
+    SlotOrders,
+    SlotState,
+    SlotTariff,
+)
 from gridpact.units import money_nano, split_half_unit
 
 if TYPE_CHECKING:
     from gridpact.market.integer import Orders as Book
 
 NO_REFERENCE_PRICE = -1
+SECOND_STAGE = 2
 
 PlacedOrder = tuple[str, Order]
 """(sender, order); its id is (sender, nonce)."""
@@ -34,20 +44,10 @@ def clear_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> S
     """
     from gridpact.market.integer import clear_auction  # numpy loads with the first clearing
 
-    placed: dict[Side, list[PlacedOrder]] = {Side.BID: [], Side.OFFER: []}
-    held: dict[str, int] = {}
-    keys = draft.group(position_group("orders", market.market, start_s))
-    for key in sorted(keys, key=owner_of):
-        owner = owner_of(key)
-        orders = draft.require(key, Orders).orders
-        held[owner] = sum(order.escrow_nano for order in orders)
-        for order in orders:
-            placed[order.side].append((owner, order))
+    placed, held = _open_orders(draft, market, start_s)
     bids, offers = placed[Side.BID], placed[Side.OFFER]
     result = clear_auction(_book(bids), _book(offers), market.tie)
-    contracts: dict[str, list[Contract]] = defaultdict(list)
-    needed: dict[str, int] = defaultdict(int)
-    traded_wh = second_stage_wh = turnover_nano = 0
+    agreed = _Agreed(slot.tariff)
     trades = zip(
         result.trades.stage.tolist(),
         result.trades.bid.tolist(),
@@ -56,54 +56,80 @@ def clear_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> S
         result.trades.price_sum_micro_per_kwh.tolist(),
         strict=True,
     )
-    for number, (stage, bid, offer, energy_wh, price_sum) in enumerate(trades):
-        buyer, bid_order = bids[bid]
-        seller, offer_order = offers[offer]
-        paid, received, _ = split_half_unit(price_sum, energy_wh)
-        fee = money_nano(slot.tariff.network_fee_micro_per_kwh, energy_wh)
-        contracts[buyer].append(
-            Contract(
-                number, Side.BID, stage, seller, bid_order.nonce, energy_wh, price_sum, paid, fee
-            )
-        )
-        contracts[seller].append(
-            Contract(
-                number,
-                Side.OFFER,
-                stage,
-                buyer,
-                offer_order.nonce,
-                energy_wh,
-                price_sum,
-                received,
-                0,
-            )
-        )
-        needed[buyer] += paid + fee
-        needed[seller] += money_nano(slot.tariff.retail_micro_per_kwh, energy_wh) - received
-        traded_wh += energy_wh
-        second_stage_wh += energy_wh if stage == 2 else 0
-        turnover_nano += paid
+    for stage, bid, offer, energy_wh, price_sum in trades:
+        agreed.trade(stage, bids[bid], offers[offer], energy_wh, price_sum)
     for owner, escrow in held.items():
-        freed = escrow - needed[owner]
+        freed = escrow - agreed.needed[owner]
         if freed:
             draft.post(Leg(account_key(owner), freed, -freed))
-        if owner in contracts:
+        if owner in agreed.contracts:
             draft.put(
                 position_key("contracts", owner, market.market, start_s),
-                Contracts(needed[owner], contracts[owner]),
+                SlotContracts(agreed.needed[owner], agreed.contracts[owner]),
             )
     reference = result.reference_price_micro_per_kwh
     return msgspec.structs.replace(
         slot,
         phase=Phase.CLEARED,
         orders=len(bids) + len(offers),
-        trades=len(result.trades.stage),
-        traded_wh=traded_wh,
-        second_stage_wh=second_stage_wh,
-        turnover_nano=turnover_nano,
+        trades=agreed.trades,
+        traded_wh=agreed.traded_wh,
+        second_stage_wh=agreed.second_stage_wh,
+        turnover_nano=agreed.turnover_nano,
         reference_price_micro_per_kwh=NO_REFERENCE_PRICE if reference is None else reference,
     )
+
+
+class _Agreed:
+    """Contracts of one clearing with the escrow that they need, and public totals."""
+
+    def __init__(self, tariff: SlotTariff) -> None:
+        self.tariff = tariff
+        self.contracts: dict[str, list[Contract]] = defaultdict(list)
+        self.needed: dict[str, int] = defaultdict(int)
+        """Escrow by participant: what a buyer pays with the fee; what a seller that delivers
+        nothing must find on top of what it is paid."""
+        self.trades = self.traded_wh = self.second_stage_wh = self.turnover_nano = 0
+
+    def trade(
+        self, stage: int, bid: PlacedOrder, offer: PlacedOrder, energy_wh: int, price_sum: int
+    ) -> None:
+        """One trade as a contract of its buyer and one of its seller."""
+        (buyer, bid_order), (seller, offer_order) = bid, offer
+        number = self.trades
+        paid, received, _ = split_half_unit(price_sum, energy_wh)
+        fee = money_nano(self.tariff.network_fee_micro_per_kwh, energy_wh)
+        for owner, side, other, order, payment, owed in (
+            (buyer, Side.BID, seller, bid_order, paid, fee),
+            (seller, Side.OFFER, buyer, offer_order, received, 0),
+        ):
+            self.contracts[owner].append(
+                Contract(
+                    number, side, stage, other, order.nonce, energy_wh, price_sum, payment, owed
+                )
+            )
+        self.needed[buyer] += paid + fee
+        self.needed[seller] += money_nano(self.tariff.retail_micro_per_kwh, energy_wh) - received
+        self.trades += 1
+        self.traded_wh += energy_wh
+        self.second_stage_wh += energy_wh if stage == SECOND_STAGE else 0
+        self.turnover_nano += paid
+
+
+def _open_orders(
+    draft: Draft, market: Market, start_s: int
+) -> tuple[dict[Side, list[PlacedOrder]], dict[str, int]]:
+    """Orders of a slot by side, each side by (sender, nonce), and the escrow of each sender."""
+    placed: dict[Side, list[PlacedOrder]] = {Side.BID: [], Side.OFFER: []}
+    held: dict[str, int] = {}
+    keys = draft.group(position_group("orders", market.market, start_s))
+    for key in sorted(keys, key=owner_of):
+        owner = owner_of(key)
+        orders = draft.require(key, SlotOrders).orders
+        held[owner] = sum(order.escrow_nano for order in orders)
+        for order in orders:
+            placed[order.side].append((owner, order))
+    return placed, held
 
 
 def _book(placed: list[PlacedOrder]) -> Book:

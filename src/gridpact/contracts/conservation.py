@@ -9,7 +9,7 @@ from gridpact.codec import decode
 from gridpact.contracts.bodies import Claim, Kind, MoneyPayload
 from gridpact.contracts.keys import position_group
 from gridpact.ledger import Account, State
-from gridpact.model import Contracts, Order, Orders, Phase, Readings, Side, SlotState
+from gridpact.model import Order, Phase, Side, SlotContracts, SlotOrders, SlotReadings, SlotState
 from gridpact.settlement import metered_net_wh
 
 
@@ -33,9 +33,9 @@ def escrow_residual_nano(state: State) -> int:
     )
     for key, entry in state.entries.items():
         value = entry.value
-        if isinstance(value, Orders):
+        if isinstance(value, SlotOrders):
             held -= sum(order.escrow_nano for order in _open_orders(state, key, value))
-        elif isinstance(value, Contracts):
+        elif isinstance(value, SlotContracts):
             if _slot_of(state, key).phase < Phase.SETTLED:
                 held -= value.escrow_nano
         elif isinstance(value, Claim) and value.kind == Kind.WITHDRAW:
@@ -50,7 +50,7 @@ def _slot_of(state: State, key: str) -> SlotState:
     return slot
 
 
-def _open_orders(state: State, key: str, orders: Orders) -> list[Order]:
+def _open_orders(state: State, key: str, orders: SlotOrders) -> list[Order]:
     """Orders that still hold escrow: those of slots that are not cleared."""
     return orders.orders if _slot_of(state, key).phase < Phase.CLEARED else []
 
@@ -64,7 +64,7 @@ def energy_residual_wh(state: State, market: str, start_s: int, slot: SlotState)
     sold = bought = 0
     for key in state.group(position_group("contracts", market, start_s)):
         held = state.entries[key].value
-        if isinstance(held, Contracts):
+        if isinstance(held, SlotContracts):
             for contract in held.contracts:
                 if contract.side == Side.OFFER:
                     sold += contract.energy_wh
@@ -77,7 +77,7 @@ def energy_residual_wh(state: State, market: str, start_s: int, slot: SlotState)
         net = 0
         for key in state.group(position_group("readings", market, start_s)):
             readings = state.entries[key].value
-            if isinstance(readings, Readings):
+            if isinstance(readings, SlotReadings):
                 net += metered_net_wh(readings.settled)
         residual += abs(net - (slot.grid_export_wh - slot.grid_import_wh))
     return residual

@@ -10,11 +10,11 @@ from gridpact.ledger import Account, Namespace, Privacy, Secret
 from gridpact.model import (
     Bill,
     Clock,
-    Contracts,
     Metering,
-    Orders,
     Party,
-    Readings,
+    SlotContracts,
+    SlotOrders,
+    SlotReadings,
     SlotState,
     SlotTariff,
 )
@@ -88,7 +88,7 @@ NAMESPACES = (
     Namespace("secret", Secret, Privacy.SEALED),
     Namespace("account", Account, Privacy.OWNED, _all_of_kind),
     Namespace("bill", Bill, Privacy.OWNED, _without_owner),
-    Namespace("orders", Orders, Privacy.OWNED, _without_owner),
-    Namespace("contracts", Contracts, Privacy.OWNED, _without_owner),
-    Namespace("readings", Readings, Privacy.OWNED, _without_owner),
+    Namespace("orders", SlotOrders, Privacy.OWNED, _without_owner),
+    Namespace("contracts", SlotContracts, Privacy.OWNED, _without_owner),
+    Namespace("readings", SlotReadings, Privacy.OWNED, _without_owner),
 )

@@ -6,7 +6,7 @@ from gridpact.contracts.bodies import CancelOrder, OrderPayload, PlaceOrder
 from gridpact.contracts.call import Call
 from gridpact.contracts.keys import metering_key, position_key, slot_key
 from gridpact.ledger import Account, Leg, account_key
-from gridpact.model import Metering, Order, Orders, Phase, Side, SlotState, SlotTariff, Verdict
+from gridpact.model import Metering, Order, Phase, Side, SlotOrders, SlotState, SlotTariff, Verdict
 from gridpact.units import money_nano
 
 
@@ -44,7 +44,7 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
     if (limit < price) if payload.side == Side.BID else (limit > price):
         return Verdict.LIMIT_WRONG
     key = position_key("orders", call.sender, body.market, body.slot_start_s)
-    held = call.draft.get(key, Orders)
+    held = call.draft.get(key, SlotOrders)
     orders = held.orders if held is not None else []
     if len(orders) >= market.orders_per_slot:
         return Verdict.TOO_MANY_ORDERS
@@ -65,7 +65,7 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
         payload.submitted_ms,
         escrow,
     )
-    call.draft.put(key, Orders([*orders, order]))
+    call.draft.put(key, SlotOrders([*orders, order]))
     return Verdict.ACCEPTED
 
 
@@ -80,7 +80,7 @@ def cancel_order(call: Call, body: CancelOrder, _: None) -> Verdict:
     if slot.phase != Phase.OPEN:
         return Verdict.GATE_CLOSED
     key = position_key("orders", call.sender, body.market, body.slot_start_s)
-    held = call.draft.get(key, Orders)
+    held = call.draft.get(key, SlotOrders)
     orders = held.orders if held is not None else []
     cancelled = [order for order in orders if order.nonce == body.order_nonce]
     if not cancelled:
@@ -89,7 +89,7 @@ def cancel_order(call: Call, body: CancelOrder, _: None) -> Verdict:
     call.draft.post(Leg(account_key(call.sender), escrow, -escrow))
     kept = [order for order in orders if order.nonce != body.order_nonce]
     if kept:
-        call.draft.put(key, Orders(kept))
+        call.draft.put(key, SlotOrders(kept))
     else:
         call.draft.delete(key)
     return Verdict.ACCEPTED

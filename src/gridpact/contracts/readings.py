@@ -9,8 +9,8 @@ from gridpact.model import (
     Metering,
     Phase,
     Reading,
-    Readings,
     Role,
+    SlotReadings,
     SlotState,
     Verdict,
 )
@@ -42,7 +42,7 @@ def report_reading(call: Call, body: ReportReading, payload: ReadingPayload) -> 
     ):
         return Verdict.METER_FOREIGN
     key = position_key("readings", body.owner, body.market, body.slot_start_s)
-    held = call.draft.get(key, Readings)
+    held = call.draft.get(key, SlotReadings)
     readings = held.readings if held is not None else []
     mine = [r for r in readings if r.meter == body.meter and r.sender == call.sender]
     if mine and mine[0].version >= payload.version:
@@ -59,5 +59,5 @@ def report_reading(call: Call, body: ReportReading, payload: ReadingPayload) -> 
         payload.export_wh,
     )
     readings = sorted([*others, reading], key=lambda r: (r.meter, r.sender))
-    call.draft.put(key, Readings(readings, held.settled if held is not None else []))
+    call.draft.put(key, SlotReadings(readings, held.settled if held is not None else []))
     return Verdict.ACCEPTED

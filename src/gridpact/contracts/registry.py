@@ -17,7 +17,7 @@ from gridpact.contracts.bodies import (
 )
 from gridpact.contracts.call import Call
 from gridpact.contracts.keys import metering_key, party_key
-from gridpact.ledger import NO_LIMIT, Account, Draft, Secret, account_key, secret_key
+from gridpact.ledger import Account, Draft, Secret, account_key, secret_key
 from gridpact.model import AccountMode, Meter, Metering, Party, Role, Verdict
 
 
@@ -39,7 +39,7 @@ def apply_register_participant(
     limit = {
         AccountMode.PREPAID: 0,
         AccountMode.CREDIT_LIMIT: payload.limit_nano,
-        AccountMode.POSTPAID: NO_LIMIT,
+        AccountMode.POSTPAID: Account.NO_LIMIT,
     }[payload.mode]
     draft.put(account_key(body.participant), Account(int(payload.mode), limit, 0, 0))
     draft.put(metering_key(body.participant), Metering([]))

@@ -18,11 +18,11 @@ from gridpact.ledger.trees import Frontier, leaf_hash, merkle_root
 from gridpact.model import (
     Bill,
     BillLine,
-    Contracts,
     LineKind,
     Metering,
     Phase,
-    Readings,
+    SlotContracts,
+    SlotReadings,
     SlotState,
 )
 from gridpact.settlement import (
@@ -35,8 +35,7 @@ from gridpact.settlement import (
 
 GRID = system_key("grid")
 FUND = system_key("fund")
-_NO_CONTRACTS = Contracts(0, [])
-_NO_READINGS = Readings([], [])
+_NO_CONTRACTS = SlotContracts(0, [])
 
 
 def metered_owners(draft: Draft, slot: SlotState) -> dict[str, set[str]]:
@@ -56,7 +55,7 @@ def metered_owners(draft: Draft, slot: SlotState) -> dict[str, set[str]]:
 def all_have_reported(draft: Draft, market: str, start_s: int, slot: SlotState) -> bool:
     """Whether every meter that was active when the slot opened has a reading."""
     for owner, meters in metered_owners(draft, slot).items():
-        held = draft.get(position_key("readings", owner, market, start_s), Readings)
+        held = draft.get(position_key("readings", owner, market, start_s), SlotReadings)
         if held is None or {reading.meter for reading in held.readings} != meters:
             return False
     return True
@@ -71,8 +70,8 @@ def settle_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> 
     books = _SlotBooks(draft, slot)
     for owner in metered_owners(draft, slot):
         readings_key = position_key("readings", owner, market.market, start_s)
-        readings = draft.require(readings_key, Readings)
-        held = draft.get(position_key("contracts", owner, market.market, start_s), Contracts)
+        readings = draft.require(readings_key, SlotReadings)
+        held = draft.get(position_key("contracts", owner, market.market, start_s), SlotContracts)
         contracts = held or _NO_CONTRACTS
         chosen = choose_readings(readings.readings)
         lines = trade_lines(
@@ -109,11 +108,13 @@ def finalize_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -
     """
     books = _SlotBooks(draft, slot)
     for owner in metered_owners(draft, slot):
-        readings = draft.require(position_key("readings", owner, market.market, start_s), Readings)
+        readings = draft.require(
+            position_key("readings", owner, market.market, start_s), SlotReadings
+        )
         chosen = choose_readings(readings.readings)
         if chosen == readings.settled:
             continue
-        held = draft.get(position_key("contracts", owner, market.market, start_s), Contracts)
+        held = draft.get(position_key("contracts", owner, market.market, start_s), SlotContracts)
         contracts = (held or _NO_CONTRACTS).contracts
         lines = [
             imbalance_line(

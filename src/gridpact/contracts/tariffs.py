@@ -5,7 +5,7 @@ from __future__ import annotations
 from gridpact.contracts.bodies import SetTariff
 from gridpact.contracts.call import Call, slots_of_range
 from gridpact.contracts.keys import slot_key, tariff_key
-from gridpact.ledger import NO_LIMIT, Account, Draft, system_key
+from gridpact.ledger import Account, Draft, system_key
 from gridpact.model import AccountMode, SlotState, SlotTariff, Verdict
 
 
@@ -50,7 +50,7 @@ def apply_set_tariff(
         return Verdict.TARIFF_WRONG
     network = network_account(body.tariff.region)
     if draft.entry(network) is None:
-        draft.put(network, Account(int(AccountMode.POSTPAID), NO_LIMIT, 0, 0))
+        draft.put(network, Account(int(AccountMode.POSTPAID), Account.NO_LIMIT, 0, 0))
     for start_s in starts:
         draft.put(tariff_key(body.market, start_s), body.tariff)
     return Verdict.ACCEPTED

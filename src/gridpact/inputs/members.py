@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from gridpact.inputs import simbench
 from gridpact.inputs.tables import closest, shown
 from gridpact.inputs.wide_csv import missing_columns
-from gridpact.model import AccountMode, AccountPolicy, AgentPolicy, Member, Quoting
+from gridpact.model import (
+    METER_SUFFIX,
+    OPERATOR,
+    PRICE_AUTHORITY,
+    AccountMode,
+    AccountPolicy,
+    AgentPolicy,
+    Member,
+    Quoting,
+)
 from gridpact.units import INT64_MAX
 
 if TYPE_CHECKING:
@@ -19,8 +28,6 @@ if TYPE_CHECKING:
 
     from gridpact.inputs.tables import TableReader
 
-METER_SUFFIX = ".meter"
-"""A member's meter is `<id>.meter`, which must be a name too."""
 ID_MAX = 48 - len(METER_SUFFIX)
 MONEY_MAX_MICRO = 10**15
 """A thousand million units of currency."""
@@ -179,6 +186,12 @@ def _member(
             "id",
             f"{shown(participant_id)} is the name of a meter; allowed: ids that do not end in "
             f"'{METER_SUFFIX}'; rename it",
+        )
+    if participant_id in (OPERATOR, PRICE_AUTHORITY):
+        row.problem(
+            "id",
+            f"{shown(participant_id)} is the id of who runs the market; allowed: any other name; "
+            "rename it",
         )
     assets = _grid_assets(row) if offered.of_grid else _csv_assets(row, offered)
     member = Member(

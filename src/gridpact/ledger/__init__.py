@@ -1,7 +1,6 @@
 """The ledger kernel: accounts, trees, blocks, proofs. It knows nothing of electricity."""
 
 from gridpact.ledger.state import (
-    NO_LIMIT,
     Account,
     AmountOverflowError,
     Document,
@@ -20,7 +19,6 @@ from gridpact.ledger.state import (
 )
 
 __all__ = [
-    "NO_LIMIT",
     "Account",
     "AmountOverflowError",
     "Document",

@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 import msgspec
 
@@ -18,12 +19,12 @@ from gridpact.codec import Hash, Int64, Natural, Wire, WireType, encode, sha256
 from gridpact.errors import InvariantError
 from gridpact.units import fits_int64
 
-NO_LIMIT = -1
-"""Credit limit of an account that may go below zero as far as it must."""
-
 
 class Account(Wire, frozen=True):
     """Money of one party. The rule of all modes is available >= -limit."""
+
+    NO_LIMIT: ClassVar[int] = -1
+    """Limit of an account that may go below zero as far as it must."""
 
     mode: Natural
     limit_nano: Int64
@@ -35,7 +36,7 @@ class Account(Wire, frozen=True):
 
     def can_hold(self, amount_nano: int) -> bool:
         """Whether `amount_nano` may move from available to escrow."""
-        return self.limit_nano == NO_LIMIT or (
+        return self.limit_nano == self.NO_LIMIT or (
             self.available_nano - amount_nano >= -self.limit_nano
         )
 

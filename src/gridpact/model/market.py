@@ -125,7 +125,7 @@ class Order(Wire, frozen=True):
     """Worst-case exposure that is held for it."""
 
 
-class Orders(Wire, frozen=True):
+class SlotOrders(Wire, frozen=True):
     """A participant's open orders in one slot, by nonce."""
 
     orders: list[Order]
@@ -150,7 +150,7 @@ class Contract(Wire, frozen=True):
     """Network fee, on the buyer's copy."""
 
 
-class Contracts(Wire, frozen=True):
+class SlotContracts(Wire, frozen=True):
     """A participant's contracts in one slot."""
 
     escrow_nano: Natural
@@ -169,7 +169,7 @@ class Reading(Wire, frozen=True):
     export_wh: Quantity
 
 
-class Readings(Wire, frozen=True):
+class SlotReadings(Wire, frozen=True):
     """A participant's readings in one slot."""
 
     readings: list[Reading]

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 
+OPERATOR = "operator"
+"""Party id of the operator in simulated runs."""
+PRICE_AUTHORITY = "price-authority"
+"""Party id of who sets tariffs in simulated runs."""
+METER_SUFFIX = ".meter"
+
+
 class AccountMode(IntEnum):
     """How far an account may go below zero: one rule, available >= -limit, three limits."""
 
@@ -115,6 +122,11 @@ class Member:
     pv_nominal_w: int
     account: AccountPolicy
     agent: AgentPolicy
+
+    @property
+    def meter_id(self) -> str:
+        """Party id of the member's meter."""
+        return self.participant_id + METER_SUFFIX
 
 
 class ProfileUnit(IntEnum):

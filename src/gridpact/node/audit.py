@@ -12,9 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gridpact.codec import CodecError, decode, encode, sha256
-from gridpact.contracts.application import Application, BlockResult, Candidate, Unreadable
-from gridpact.contracts.conservation import energy_residual_wh, unbalanced
-from gridpact.contracts.transactions import judge_payload
+from gridpact.contracts import (
+    Application,
+    BlockResult,
+    Candidate,
+    Unreadable,
+    energy_residual_wh,
+    judge_payload,
+    unbalanced,
+)
 from gridpact.errors import InvariantError, StoreError
 from gridpact.ledger import Document, Entry
 from gridpact.ledger.blocks import FORMAT_VERSION, Proposal, Record, record_hash

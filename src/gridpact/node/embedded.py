@@ -12,9 +12,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gridpact.contracts.application import Application, Candidate, Unreadable
+from gridpact.contracts import Application, Candidate, Unreadable, judge_payload
 from gridpact.contracts.genesis import Genesis
-from gridpact.contracts.transactions import judge_payload
 from gridpact.errors import InputError, Problem, StoreError
 from gridpact.ledger.blocks import EngineState, Receipt, Record
 from gridpact.ledger.envelope import Transaction

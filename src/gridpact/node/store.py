@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from gridpact.codec import CodecError, decode, encode
-from gridpact.contracts.application import BlockResult, Candidate
+from gridpact.contracts import BlockResult, Candidate
 from gridpact.contracts.genesis import Genesis, genesis_from_json, genesis_to_json
 from gridpact.contracts.keys import NAMESPACES
 from gridpact.errors import InputError, Problem, StoreError

@@ -1,10 +1,11 @@
 """The plots of the page as plotly specifications, in plain dictionaries.
 
-Colours are names of the palette behind an `@`. Hover texts spell out units.
+Colours are names of the palette behind an `@`; the page's script puts the values in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,11 @@ from gridpact.model import RunResult
 from gridpact.reports.amounts import kwh_text, mean_price_text, price_text
 from gridpact.reports.orderbook import OrderBook, Step
 from gridpact.reports.tables import csv_text, slots_csv
-from gridpact.reports.timeline import Timeline
+from gridpact.reports.timeline import Span, Timeline
 from gridpact.units import MICRO_PER_CURRENCY, WH_PER_KWH
 
 Spec = dict[str, Any]
-"""A piece of a plotly figure: as JSON has it, of whatever shape plotly asks for."""
+"""A piece of a plotly figure: as JSON has it, in whatever shape plotly asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,194 +31,338 @@ class Figure:
     data: list[Spec]
     layout: Spec
     csv: str
-    """The exact numbers behind it."""
-    height: int
-    """Pixels on the screen."""
+    """The exact numbers behind it, units in the column names."""
 
 
 def price_figure(result: RunResult, timeline: Timeline) -> Figure:
-    """Mean trade price between the tariffs, over the traded energy."""
+    """Mean trade price between the two tariffs; below it the traded energy."""
     currency = result.scenario.currency
-    spans = timeline.spans
-    at = [span.at for span in spans]
     price = f"%{{y:.4f}} {currency}/kWh"
-    data = [
-        _line("Retail tariff", at, [s.retail for s in spans], "grid", price, timeline),
-        _line("Mean trade price", at, [s.mean_price for s in spans], "trade", price, timeline),
-        _line("Feed-in tariff", at, [s.feed_in for s in spans], "grid", price, timeline),
-        _bars(
-            "Traded energy",
-            at,
-            [s.traded_wh / WH_PER_KWH for s in spans],
-            "trade",
-            timeline,
-        ),
-    ]
-    data[1]["mode"] = "lines+markers"
-    data[1]["marker"] = {"size": 4, "color": "@trade"}
-    data[2]["line"]["dash"] = "dot"
-    data[3]["yaxis"] = "y2"
-    layout = _layout(timeline)
+    retail = _line(timeline, "Retail tariff", lambda span: span.retail, "grid", price)
+    mean = _line(timeline, "Mean trade price", lambda span: span.mean_price, "trade", price)
+    mean |= {"mode": "lines+markers", "marker": {"size": 4, "color": "@trade"}}
+    feed_in = _line(timeline, "Feed-in tariff", lambda span: span.feed_in, "grid", price)
+    feed_in["line"]["dash"] = "dot"
+    traded = _bars(timeline, "Traded energy", lambda span: span.traded_wh, "trade")
+    layout = _time_layout(timeline)
     layout["yaxis"] |= {
-        "domain": [0.42, 1],
+        "domain": [0.40, 1],
         "title": {"text": f"{currency}/kWh"},
         "rangemode": "tozero",
         "tickformat": ".2f",
     }
-    layout["yaxis2"] = _axis() | {"domain": [0, 0.34], "title": {"text": "kWh"}}
-    layout["xaxis"]["anchor"] = "y2"
-    columns = ("retail_micro_per_kwh", "feed_in_micro_per_kwh", "network_fee_micro_per_kwh")
-    columns += ("orders", "trades", "traded_wh", "second_stage_wh", "turnover_nano")
+    layout["yaxis2"] |= {"domain": [0, 0.32], "title": {"text": "kWh"}}
+    columns = ["retail_micro_per_kwh", "feed_in_micro_per_kwh", "network_fee_micro_per_kwh"]
+    columns += ["orders", "trades", "traded_wh", "second_stage_wh", "turnover_nano"]
     return Figure(
         name="prices",
         label="Retail tariff, mean trade price, feed-in tariff and traded energy over time",
-        data=data,
+        data=[retail, mean, feed_in, traded],
         layout=layout,
         csv=slots_csv(result, columns),
-        height=460,
     )
 
 
 def energy_figure(result: RunResult, timeline: Timeline) -> Figure:
-    """Consumption, PV and trades over what went to and came from the grid."""
-    spans = timeline.spans
-    at = [span.at for span in spans]
-
-    def kwh(values_wh: list[int]) -> list[float]:
-        return [value / WH_PER_KWH for value in values_wh]
-
-    amount = "%{y:.2f} kWh"
-    pv = _line("PV", at, kwh([s.pv_wh for s in spans]), "pv", amount, timeline)
+    """Consumption, PV and trades; below them what came from the grid and went to it."""
+    energy = "%{y:.2f} kWh"
+    pv = _line(timeline, "PV", lambda span: span.pv_wh / WH_PER_KWH, "pv", energy)
     pv |= {"fill": "tozeroy", "fillcolor": "@pv-fill"}
-    exported = _bars("To the grid", at, kwh([-s.grid_export_wh for s in spans]), "pv", timeline)
-    exported["customdata"] = kwh([s.grid_export_wh for s in spans])
+    load = _line(timeline, "Consumption", lambda span: span.load_wh / WH_PER_KWH, "load", energy)
+    traded = _line(timeline, "Traded", lambda span: span.traded_wh / WH_PER_KWH, "trade", energy)
+    imported = _bars(timeline, "From the grid", lambda span: span.grid_import_wh, "grid")
+    exported = _bars(timeline, "To the grid", lambda span: -span.grid_export_wh, "grid-light")
+    exported["customdata"] = [span.grid_export_wh / WH_PER_KWH for span in timeline.spans]
     exported["hovertemplate"] = "%{customdata:.2f} kWh"
-    imported = _bars("From the grid", at, kwh([s.grid_import_wh for s in spans]), "grid", timeline)
-    data = [
-        pv,
-        _line("Consumption", at, kwh([s.load_wh for s in spans]), "load", amount, timeline),
-        _line("Traded locally", at, kwh([s.traded_wh for s in spans]), "trade", amount, timeline),
-        imported | {"yaxis": "y2"},
-        exported | {"yaxis": "y2"},
-    ]
-    layout = _layout(timeline)
-    layout["yaxis"] |= {"domain": [0.46, 1], "title": {"text": "kWh"}, "rangemode": "tozero"}
-    layout["yaxis2"] = _axis() | {"domain": [0, 0.38], "title": {"text": "kWh"}, "zeroline": True}
+    layout = _time_layout(timeline)
     layout["barmode"] = "relative"
-    layout["xaxis"]["anchor"] = "y2"
-    columns = ("load_wh", "pv_wh", "metered_net_wh", "traded_wh")
-    columns += ("grid_import_wh", "grid_export_wh")
+    layout["yaxis"] |= {"domain": [0.46, 1], "title": {"text": "kWh"}, "rangemode": "tozero"}
+    layout["yaxis2"] |= {"domain": [0, 0.38], "title": {"text": "kWh"}, "zeroline": True}
+    columns = ["load_wh", "pv_wh", "metered_net_wh", "traded_wh"]
+    columns += ["grid_import_wh", "grid_export_wh"]
     return Figure(
         name="energy",
         label="Consumption, PV, traded energy, and exchange with the grid over time",
-        data=data,
+        data=[pv, load, traded, imported, exported],
         layout=layout,
         csv=slots_csv(result, columns),
-        height=520,
     )
 
 
 def order_book_figure(book: OrderBook, currency: str) -> Figure:
-    """Demand and supply of one slot, the tariff band, and how far trading went."""
-    state = book.slot.state
-    tariff = state.tariff
+    """Demand and supply of one slot between the tariffs, and how far trading went."""
+    tariff = book.slot.state.tariff
     retail = tariff.retail_micro_per_kwh / MICRO_PER_CURRENCY
     feed_in = tariff.feed_in_micro_per_kwh / MICRO_PER_CURRENCY
     data = [
-        _curve("Demand: bids, highest first", book.demand, "bid", currency),
-        _curve("Supply: offers, lowest first", book.supply, "offer", currency),
+        _curve("Bids, highest first", book.demand, "bid", currency),
+        _curve("Offers, lowest first", book.supply, "offer", currency),
     ]
-    shapes: list[Spec] = [
-        _rectangle(x0=0, x1=1, y0=feed_in, y1=retail) | {"xref": "paper"},
-        _level(retail, "solid"),
-        _level(feed_in, "dot"),
-    ]
-    notes = [_side_note("Retail tariff", retail, above=True)]
-    notes.append(_side_note("Feed-in tariff", feed_in, above=False))
-    crossing = book.crossing_micro_per_kwh
-    if crossing is not None:
-        data = _gain_area(book) + data
-        at, height = book.first_stage_wh / WH_PER_KWH, crossing / MICRO_PER_CURRENCY
-        data.append(
-            {
-                "type": "scatter",
-                "name": "Trading ends here",
-                "x": [at],
-                "y": [height],
-                "mode": "markers",
-                "marker": {
-                    "size": 12,
-                    "color": "@trade",
-                    "line": {"color": "@paper", "width": 2},
-                },
-                "hovertemplate": f"{kwh_text(book.first_stage_wh, 3)} kWh<extra></extra>",
-            }
-        )
-        mean = mean_price_text(state.turnover_nano, state.traded_wh)
-        notes.append(
-            {
-                "x": at,
-                "y": height,
-                "text": (
-                    f"<b>{kwh_text(state.traded_wh)} kWh traded</b>"
-                    f"<br>at {mean} {currency}/kWh on average"
-                ),
-                "showarrow": True,
-                "arrowhead": 0,
-                "arrowcolor": "@trade",
-                "ax": 60,
-                "ay": -46,
-                "xanchor": "left",
-                "align": "left",
-                "bgcolor": "@paper",
-                "borderpad": 3,
-                "font": {"color": "@trade", "size": 13},
-            }
-        )
-    if state.second_stage_wh:
-        data.append(_second_stage(book, currency))
     layout = _frame()
-    layout["xaxis"] |= {
-        "title": {"text": "Energy, added up (kWh)"},
-        "rangemode": "tozero",
-        "showspikes": False,
-    }
+    layout["hovermode"] = "closest"
+    layout["shapes"] = [_band(feed_in, retail), _level(retail, "solid"), _level(feed_in, "dot")]
+    layout["annotations"] = [
+        _edge_note(f"Retail tariff {price_text(tariff.retail_micro_per_kwh)}", retail),
+        _edge_note(f"Feed-in tariff {price_text(tariff.feed_in_micro_per_kwh)}", feed_in),
+    ]
+    layout["xaxis"] |= {"title": {"text": "Energy, added up (kWh)"}, "rangemode": "tozero"}
     layout["yaxis"] |= {
         "title": {"text": f"{currency}/kWh"},
-        "rangemode": "tozero",
+        "range": [0, 1.12 * max(retail, *(y for curve in data for y in curve["y"]))],
         "tickformat": ".2f",
     }
-    layout |= {"hovermode": "closest", "shapes": shapes, "annotations": notes}
+    crossing = book.crossing_micro_per_kwh
+    if crossing is not None:
+        height = crossing / MICRO_PER_CURRENCY
+        data = [_gain_area(book), *data, *_second_stage(book), _meeting_point(book, height)]
+        layout["annotations"].append(_traded_note(book, height, currency))
     return Figure(
         name="order-book",
-        label="Demand and supply curves of one slot with the traded energy",
+        label="Demand and supply of one slot as price over energy, with the traded energy",
         data=data,
         layout=layout,
         csv=_book_csv(book),
-        height=440,
     )
 
 
-def _curve(name: str, queue: tuple[Step, ...], colour: str, currency: str) -> Spec:
-    """A queue as steps: each order holds its price from where the one before ended."""
-    x, y, texts = [0.0], [0.0], [""]
-    x.clear()
-    y.clear()
-    texts.clear()
+def _frame() -> Spec:
+    """What all plots have in common: one pair of axes, a legend on top, no decoration."""
+    return {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, sans-serif", "size": 13, "color": "@ink"},
+        "margin": {"l": 56, "r": 12, "t": 36, "b": 52},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "hoverlabel": {
+            "bgcolor": "@paper",
+            "bordercolor": "@line",
+            "font": {"color": "@ink", "size": 13},
+            "align": "left",
+        },
+        "xaxis": _axis(),
+        "yaxis": _axis() | {"fixedrange": True},
+        "dragmode": "zoom",
+    }
+
+
+def _axis() -> Spec:
+    return {
+        "gridcolor": "@line",
+        "linecolor": "@line",
+        "zerolinecolor": "@grid",
+        "zeroline": False,
+        "tickfont": {"color": "@muted"},
+        "title": {"font": {"color": "@muted"}},
+        "automargin": True,
+    }
+
+
+def _time_layout(timeline: Timeline) -> Spec:
+    """Two panels, one over the other, on the time axis."""
+    layout = _frame()
+    layout["hovermode"] = "x unified"
+    layout["bargap"] = 0.08
+    layout["xaxis"] |= {
+        "type": "date",
+        "anchor": "y2",
+        "showgrid": False,
+        "title": {"text": timeline.axis_title},
+        "hoverformat": "%a %-d %B" if timeline.by_day else "%a %-d %B, %H:%M",
+    }
+    layout["yaxis2"] = _axis() | {"fixedrange": True}
+    return layout
+
+
+def _over_time(timeline: Timeline) -> Spec:
+    """A trace's place in time: each value holds for its whole slot."""
+    at = [span.at for span in timeline.spans]
+    return {
+        "x": at,
+        "xperiod": timeline.width_ms,
+        "xperiod0": at[0],
+        "xperiodalignment": "middle",
+    }
+
+
+def _line(
+    timeline: Timeline, name: str, read: Callable[[Span], float | None], colour: str, hover: str
+) -> Spec:
+    """Steps: a value holds for its slot and then jumps."""
+    return _over_time(timeline) | {
+        "type": "scatter",
+        "name": name,
+        "y": [read(span) for span in timeline.spans],
+        "mode": "lines",
+        "line": {"shape": "hvh", "color": f"@{colour}", "width": 2},
+        "hovertemplate": hover,
+    }
+
+
+def _bars(timeline: Timeline, name: str, read_wh: Callable[[Span], int], colour: str) -> Spec:
+    """Energy of each slot, in the lower panel."""
+    return _over_time(timeline) | {
+        "type": "bar",
+        "name": name,
+        "y": [read_wh(span) / WH_PER_KWH for span in timeline.spans],
+        "yaxis": "y2",
+        "marker": {"color": f"@{colour}", "line": {"width": 0}},
+        "hovertemplate": "%{y:.2f} kWh",
+    }
+
+
+def _corners(queue: tuple[Step, ...], up_to_wh: int) -> list[tuple[float, float]]:
+    """(kWh, currency per kWh) at both ends of each step, up to some energy."""
+    found = []
     for step in queue:
-        text = f"{price_text(step.price_micro_per_kwh)} {currency}/kWh"
-        text += f"<br>{kwh_text(step.energy_wh, 3)} kWh, {kwh_text(step.until_wh, 3)} in all"
-        for edge_wh in (step.until_wh - step.energy_wh, step.until_wh):
-            x.append(edge_wh / WH_PER_KWH)
-            y.append(step.price_micro_per_kwh / MICRO_PER_CURRENCY)
-            texts.append(text)
+        start_wh = step.until_wh - step.energy_wh
+        if start_wh >= up_to_wh:
+            break
+        price = step.price_micro_per_kwh / MICRO_PER_CURRENCY
+        found.append((start_wh / WH_PER_KWH, price))
+        found.append((min(step.until_wh, up_to_wh) / WH_PER_KWH, price))
+    return found
+
+
+def _curve(name: str, queue: tuple[Step, ...], colour: str, currency: str) -> Spec:
+    """A queue as steps: each order holds its price over its energy."""
+    corners = _corners(queue, queue[-1].until_wh if queue else 0)
+    texts = [
+        f"{price_text(step.price_micro_per_kwh)} {currency}/kWh"
+        f"<br>{kwh_text(step.energy_wh, 3)} kWh, added up {kwh_text(step.until_wh, 3)} kWh"
+        for step in queue
+        for _ in range(2)
+    ]
     return {
         "type": "scatter",
         "name": name,
-        "x": x,
-        "y": y,
+        "x": [x for x, _ in corners],
+        "y": [y for _, y in corners],
         "text": texts,
         "mode": "lines",
         "line": {"color": f"@{colour}", "width": 2.5},
         "hovertemplate": "%{text}<extra></extra>",
     }
+
+
+def _gain_area(book: OrderBook) -> Spec:
+    """Between the curves, as far as trading went: what the trades are worth to both sides."""
+    outline = _corners(book.demand, book.first_stage_wh)
+    outline += reversed(_corners(book.supply, book.first_stage_wh))
+    return {
+        "type": "scatter",
+        "name": "Gain of both sides",
+        "x": [x for x, _ in outline],
+        "y": [y for _, y in outline],
+        "mode": "lines",
+        "line": {"width": 0},
+        "fill": "toself",
+        "fillcolor": "@trade-fill",
+        "hoverinfo": "skip",
+    }
+
+
+def _meeting_point(book: OrderBook, height: float) -> Spec:
+    """A mark where the curves pass each other."""
+    traded = kwh_text(book.first_stage_wh, 3)
+    return {
+        "type": "scatter",
+        "name": "Clearing point",
+        "x": [book.first_stage_wh / WH_PER_KWH],
+        "y": [height],
+        "mode": "markers",
+        "marker": {"size": 11, "color": "@trade", "line": {"color": "@paper", "width": 2}},
+        "hovertemplate": f"Clearing point: {traded} kWh<extra></extra>",
+        "showlegend": False,
+    }
+
+
+def _second_stage(book: OrderBook) -> list[Spec]:
+    """What was traded at the reference price after the curves had crossed; often nothing."""
+    state = book.slot.state
+    if not state.second_stage_wh:
+        return []
+    price = state.reference_price_micro_per_kwh / MICRO_PER_CURRENCY
+    return [
+        {
+            "type": "scatter",
+            "name": "Second stage, at the reference price",
+            "x": [book.first_stage_wh / WH_PER_KWH, state.traded_wh / WH_PER_KWH],
+            "y": [price, price],
+            "mode": "lines",
+            "line": {"color": "@trade", "width": 4, "dash": "dash"},
+            "hovertemplate": f"Second stage: {kwh_text(state.second_stage_wh, 3)} kWh"
+            "<extra></extra>",
+        }
+    ]
+
+
+def _traded_note(book: OrderBook, height: float, currency: str) -> Spec:
+    """What was traded, beside the clearing point."""
+    state = book.slot.state
+    mean = mean_price_text(state.turnover_nano, state.traded_wh)
+    return {
+        "x": book.first_stage_wh / WH_PER_KWH,
+        "y": height,
+        "text": f"<b>{kwh_text(state.traded_wh)} kWh traded</b><br>mean {mean} {currency}/kWh",
+        "ax": 44,
+        "ay": -48,
+        "xanchor": "left",
+        "align": "left",
+        "arrowhead": 0,
+        "arrowcolor": "@trade",
+        "font": {"color": "@trade"},
+        "bgcolor": "@paper",
+        "borderpad": 3,
+    }
+
+
+def _band(low: float, high: float) -> Spec:
+    """Between feed-in and retail: where a trade is better for both sides than the grid."""
+    return {
+        "type": "rect",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "y0": low,
+        "y1": high,
+        "fillcolor": "@band-fill",
+        "line": {"width": 0},
+        "layer": "below",
+    }
+
+
+def _level(price: float, dash: str) -> Spec:
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "y0": price,
+        "y1": price,
+        "line": {"color": "@grid", "width": 1.5, "dash": dash},
+        "layer": "below",
+    }
+
+
+def _edge_note(text: str, price: float) -> Spec:
+    """A tariff's name, above its line at the right edge."""
+    return {
+        "xref": "paper",
+        "x": 1,
+        "y": price,
+        "text": text,
+        "showarrow": False,
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "font": {"color": "@muted", "size": 12},
+    }
+
+
+def _book_csv(book: OrderBook) -> str:
+    """The queues without names: whose order it is stays with its sender."""
+    rows: list[list[int | str]] = [
+        [side, step.price_micro_per_kwh, step.energy_wh, step.until_wh]
+        for side, queue in (("bid", book.demand), ("offer", book.supply))
+        for step in queue
+    ]
+    return csv_text(["side", "price_micro_per_kwh", "energy_wh", "added_up_wh"], rows)

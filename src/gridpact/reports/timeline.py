@@ -19,7 +19,8 @@ SLOTS_DRAWN_MAX = 1344
 @lru_cache(maxsize=64)
 def zone_of(text: str) -> tzinfo:
     """The time zone of a scenario, an IANA name or an offset such as `+01:00`; it was checked
-    when the scenario was read."""
+    when the scenario was read.
+    """
     if text[0] in "+-":
         return datetime.fromisoformat(f"1970-01-01T00:00{text}").tzinfo or UTC
     return ZoneInfo(text)

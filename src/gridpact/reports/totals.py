@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gridpact.model import BillResult, RunResult
+from gridpact.model import BillResult, RunResult, Verdict
+from gridpact.reports.amounts import count_text, price_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +100,38 @@ def _added_up(name: str, bills: list[BillResult] | tuple[BillResult, ...]) -> Ac
         total_nano=sum(each.bill.total_nano for each in bills),
         baseline_nano=sum(each.baseline_nano for each in bills),
     )
+
+
+def range_text(prices_micro_per_kwh: tuple[int, int]) -> str:
+    """Lowest and highest price, or the one there is, in currency per kWh.
+
+    >>> range_text((320_000, 380_000)), range_text((80_000, 80_000))
+    ('0.3200 to 0.3800', '0.0800')
+    """
+    low, high = (price_text(price) for price in prices_micro_per_kwh)
+    return low if low == high else f"{low} to {high}"
+
+
+def refusals_text(result: RunResult) -> str:
+    """Whether transactions were refused, and why, for people."""
+    refused = {
+        name: count for name, count in result.receipts.items() if name != Verdict.ACCEPTED.name
+    }
+    if not refused:
+        return "all accepted"
+    reasons = ", ".join(
+        f"{verdict_text(name)} {count_text(count)}" for name, count in sorted(refused.items())
+    )
+    accepted = result.receipts.get(Verdict.ACCEPTED.name, 0)
+    return (
+        f"{count_text(accepted)} accepted, {count_text(sum(refused.values()))} refused ({reasons})"
+    )
+
+
+def verdict_text(name: str) -> str:
+    """A verdict's name for people.
+
+    >>> verdict_text("NONCE_USED")
+    'nonce used'
+    """
+    return name.lower().replace("_", " ")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gridpact.inputs import builtin_scenario
 from gridpact.model import Member, Scenario
-from gridpact.running import run_scenario
+from gridpact.pipeline import run_scenario
 from gridpact.studies.verify_rate import verify_rate
 
 HOUSEHOLDS = 40

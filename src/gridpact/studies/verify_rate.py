@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from gridpact.codec import sha256
-from gridpact.node.keys import SimulatedKeys
-from gridpact.node.signature_worker import verify_signature
 from nacl.bindings import crypto_sign, crypto_sign_BYTES
+
+from gridpact.codec import sha256
+from gridpact.node import SimulatedKeys, verify_signature
 
 
 def verify_rate(signatures: int = 5_000) -> float:

@@ -53,3 +53,14 @@ def test_rank_order_of_dense_and_of_sparse_ranks(gap: int) -> None:
     order = np.empty(500, np.int64)
     assert kernels.sort_by_rank(order, rank, np.empty(1000, np.int64))
     assert order.tolist() == np.argsort(rank).tolist()
+
+
+@pytest.mark.parametrize("span", [999, 1000, 1001])
+def test_rank_order_where_pigeonholes_just_suffice_and_just_do_not(span: int) -> None:
+    """A thousand holes hold ranks 3..1002; the word after them is somebody else's."""
+    rank = np.random.default_rng(span).permutation([*range(499), span]) + 3
+    order = np.empty(500, np.int64)
+    memory = np.full(1001, -7)
+    assert kernels.sort_by_rank(order, rank, memory[:1000])
+    assert order.tolist() == np.argsort(rank).tolist()
+    assert memory[1000] == -7

@@ -3,8 +3,11 @@
 Everything is an int64 array in and out. numba neither checks bounds nor notices overflow, so
 `clear` refuses what does not keep prices and energies below 2^31 and totals of a side below 2^52.
 Mixing int64 with uint64 would silently give floats; the one place that needs the 64th bit,
-`share`, converts by hand. Large memory comes from the caller, because numpy asks the kernel for
+`share`, converts by hand. Large memory comes from the caller, because numpy asks the system for
 huge pages and numba does not: at 500,000 + 500,000 orders that was 45 of 120 ms.
+
+Known limits: numba's cache of compiled code notices changes of this file only. Who changes a bound
+that is imported here changes this file with it.
 """
 
 from __future__ import annotations
@@ -138,7 +141,7 @@ def sort_by_rank(order: IntArray, rank: IntArray, space: IntArray) -> bool:
     """Put all rows into `order` by ascending rank; returns whether no rank occurs twice.
 
     Ranks are nearly dense, so each row goes straight to the pigeonhole of its rank. Radix sort is
-    three times slower on them: equally full buckets a power of two apart share one cache set.
+    five times slower on them: equally full buckets a power of two apart share one cache set.
     """
     count = rank.size
     for i in range(count):

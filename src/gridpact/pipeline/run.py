@@ -28,7 +28,7 @@ from gridpact.model import (
     TieRule,
 )
 from gridpact.node import EmbeddedEngine, LedgerStore, SimulatedKeys, Wallet
-from gridpact.pipeline import DayTrader, Progress, genesis_of
+from gridpact.pipeline.day import DayTrader, Progress, genesis_of
 from gridpact.units import money_nano
 
 _log = structlog.get_logger(__name__)
