@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import pkgutil
 import re
 import struct
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
+from gridpact import contracts, ledger, model, settlement
 from gridpact.codec import (
     CodecError,
     Hash,
@@ -252,19 +254,16 @@ def test_digests() -> None:
 # All structs
 
 
+ROOMS = (contracts, ledger, model, settlement)
+
+
 def wire_types() -> list[type[Wire]]:
-    """Every struct that the package encodes, by module and name."""
-    for room in (
-        "model.market",
-        "contracts.bodies",
-        "contracts.genesis",
-        "ledger.blocks",
-        "ledger.envelope",
-        "ledger.state",
-        "ledger.statemap",
-    ):
-        importlib.import_module(f"gridpact.{room}")
-    found = [kind for kind in Wire.__subclasses__() if kind.__module__.startswith("gridpact.")]
+    """Every struct that the rooms of the ledger encode, by module and name."""
+    for room in ROOMS:
+        for module in pkgutil.iter_modules(room.__path__, room.__name__ + "."):
+            importlib.import_module(module.name)
+    inside = tuple(room.__name__ + "." for room in ROOMS)
+    found = [kind for kind in Wire.__subclasses__() if kind.__module__.startswith(inside)]
     return sorted(found, key=lambda kind: (kind.__module__, kind.__name__))
 
 

@@ -13,6 +13,7 @@ from gridpact.errors import InputError, Problem, StoreError
 
 if TYPE_CHECKING:
     from gridpact.contracts.statements import Statement
+    from gridpact.model import BillLine
 
 LARGEST_PROOF_BYTES = 2**26
 
@@ -164,8 +165,7 @@ def verify(
 
 
 def _print_statement(statement: Statement) -> None:
-    from gridpact.codec import Wire
-
+    """A proved value in words: money in currency units, energy in Wh, times in UTC."""
     if statement.value is None:
         typer.echo(f"{statement.key} is absent from the state")
         return
@@ -174,17 +174,38 @@ def _print_statement(statement: Statement) -> None:
     for name in type(value).__struct_fields__:
         if name != "frontier":
             field = getattr(value, name)
-            typer.echo(f"  {name:<24} {_plain(field) if isinstance(field, Wire) else field!r}")
-    if statement.lines:
-        typer.echo(f"  and {len(statement.lines)} lines, each with trade or reading and price:")
-        for line in (*statement.lines[:3], None, *statement.lines[-2:]):
-            if line is None:
-                typer.echo("  ...")
-                continue
-            typer.echo(
-                f"  {line.slot_start_s}  {line.kind.name:<12} {line.energy_wh:>8} Wh  "
-                f"{line.amount_nano:>15} nano  {line.reference}"
-            )
+            label, shown = name, str(_plain(field))
+            if name.endswith("_nano"):
+                label, shown = name.removesuffix("_nano"), _money(field)
+            elif name.endswith("_wh"):
+                label, shown = name.removesuffix("_wh"), f"{field} Wh"
+            typer.echo(f"  {label:<24} {shown:>20}")
+    if not statement.lines:
+        return
+    typer.echo(f"all {len(statement.lines)} lines checked, each with its trade or reading:")
+    shown_first, shown_last = statement.lines[:3], statement.lines[3:][-3:]
+    for line in shown_first:
+        typer.echo(_line_text(line))
+    if len(statement.lines) > len(shown_first) + len(shown_last):
+        typer.echo("  ... (--json shows all)")
+    for line in shown_last:
+        typer.echo(_line_text(line))
+
+
+def _line_text(line: BillLine) -> str:
+    from datetime import UTC, datetime
+
+    start = datetime.fromtimestamp(line.slot_start_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"  {start}  {line.kind.name:<12} {line.energy_wh:>8} Wh  {_money(line.amount_nano):>16}"
+        f"  {line.reference}"
+    )
+
+
+def _money(amount_nano: int) -> str:
+    """Nano-currency as currency with all nine digits; + is in the participant's favour."""
+    whole, nano = divmod(abs(amount_nano), 10**9)
+    return f"{'-' if amount_nano < 0 else '+'}{whole}.{nano:09d}"
 
 
 def _plain(value: object) -> object:

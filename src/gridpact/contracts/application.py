@@ -18,8 +18,8 @@ from gridpact.contracts.call import Call, Rules
 from gridpact.contracts.genesis import APP_VERSION, Genesis, genesis_hash
 from gridpact.contracts.keys import CLOCK, NAMESPACES, party_key
 from gridpact.contracts.kinds import KINDS
-from gridpact.contracts.transactions import read_envelope
-from gridpact.errors import invariant
+from gridpact.contracts.transactions import judge_payload, read_envelope
+from gridpact.errors import InvariantError, invariant
 from gridpact.ledger import (
     Account,
     AmountOverflowError,
@@ -228,7 +228,10 @@ class Application:
             ):
                 return False
             envelope = candidate.transaction.envelope
-            if self.check_tx(candidate, nonces.get(envelope.sender)) != Verdict.ACCEPTED:
+            verdict = judge_payload(candidate.transaction, candidate.sealed, self.rules)
+            if verdict == Verdict.ACCEPTED:
+                verdict = self.check_tx(candidate, nonces.get(envelope.sender))
+            if verdict != Verdict.ACCEPTED:
                 return False
             nonces[envelope.sender] = envelope.nonce
         return True
@@ -239,6 +242,10 @@ class Application:
         """Execute a decided block. The working state moves on; `commit` makes it official.
 
         A decided block is executed whatever is in it: what should not be there gets a verdict.
+        A payload that is not here is another matter, since every replica must execute the same.
+
+        Raises:
+            InvariantError: not the next height, or a candidate without the payload it names.
         """
         invariant(proposal.height == self.height + 1, f"height {proposal.height} out of turn")
         receipts: list[Receipt] = []
@@ -324,6 +331,8 @@ class Application:
     def _handle(self, candidate: Candidate, draft: Draft) -> Verdict:
         transaction = candidate.transaction
         envelope = transaction.envelope
+        if judge_payload(transaction, candidate.sealed, self.rules) != Verdict.ACCEPTED:
+            raise InvariantError(f"executed {transaction.id.hex()} without its payload")
         rule = KINDS[envelope.kind]
         payload = None
         if rule.payload is not None:

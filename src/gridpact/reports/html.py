@@ -1,26 +1,21 @@
 """The report: one page that needs no network, for a reader who has never seen the program.
 
-The page is a function of the run alone, apart from timings: no clock, no random ids. What a browser may run on it is
-named by hash in its content security policy, and nothing may be loaded.
+The page is a function of the run alone: no clock, no random ids. What a browser may run on it is
+named by hash in its content security policy, and loading anything from elsewhere is refused.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from urllib.parse import quote
 
 import msgspec
 
 from gridpact.model import RunResult
-from gridpact.reports.figures import (
-    Figure,
-    energy_figure,
-    order_book_figure,
-    price_figure,
-)
+from gridpact.reports.figures import Figure, energy_figure, order_book_figure, price_figure
 from gridpact.reports.files import write_atomically
 from gridpact.reports.markup import Html, joined, tag
 from gridpact.reports.orderbook import fullest_book
@@ -28,15 +23,14 @@ from gridpact.reports.palette import DARK, LIGHT, css_variables
 from gridpact.reports.sections import (
     bills_section,
     energy_section,
-    footer,
     ledger_section,
-    masthead,
     method_section,
     opening,
     order_book_section,
     price_section,
 )
-from gridpact.reports.timeline import timeline_of
+from gridpact.reports.timeline import days_text, timeline_of
+from gridpact.reports.totals import totals_of
 
 
 def write_report(result: RunResult, path: Path) -> None:
@@ -50,10 +44,71 @@ def write_report(result: RunResult, path: Path) -> None:
 
 def report_page(result: RunResult) -> str:
     """The page as text."""
+    totals = totals_of(result)
     timeline = timeline_of(result)
     book = fullest_book(result)
     prices = price_figure(result, timeline)
     energy = energy_figure(result, timeline)
-    drawn = [prices, energy]
-    if book is not None:
-        drawn.append(order_book_figure(book, result.scenario.currency))
+    curves = None if book is None else order_book_figure(book, result.scenario.currency)
+    body = joined(
+        opening(result, totals),
+        tag(
+            "main",
+            price_section(result, totals, timeline, prices),
+            order_book_section(result, book, curves),
+            energy_section(result, totals, energy),
+            bills_section(result),
+            ledger_section(result),
+            method_section(result),
+        ),
+    )
+    data = _page_data([figure for figure in (prices, energy, curves) if figure is not None])
+    return _document(f"{result.scenario.name}, {days_text(result)}", body, data)
+
+
+def _document(title: str, body: Html, data: Html) -> str:
+    """Head, body, then the scripts, so that the text stands before the plots are drawn."""
+    scripts = [_plotly_script(), _asset("page.js")]
+    allowed = " ".join(f"'sha256-{_sha256_base64(script)}'" for script in scripts)
+    # Plotly styles what it draws, and pictures are made from data that the page itself holds.
+    policy = (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+    head = joined(
+        Html('<meta charset="utf-8">'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
+        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Html('<meta name="color-scheme" content="light dark">'),
+        tag("title", title),
+        tag("style", Html("\n" + css_variables() + _asset("page.css"))),
+    )
+    end = Html("\n".join(f"<script>{script}</script>" for script in scripts))
+    page = tag("html", tag("head", head), tag("body", body, data, end), lang="en")
+    return f"<!DOCTYPE html>\n{page}\n"
+
+
+def _page_data(figures: list[Figure]) -> Html:
+    """Specifications and colours for the page's script; `<` cannot end the element early."""
+    drawn = {figure.name: {"data": figure.data, "layout": figure.layout} for figure in figures}
+    content = msgspec.json.encode({"figures": drawn, "colours": {"light": LIGHT, "dark": DARK}})
+    text = content.decode().replace("<", "\\u003c")
+    return tag("script", Html(text), type="application/json", id="page-data")
+
+
+@lru_cache(maxsize=1)
+def _plotly_script() -> str:
+    """Plotly's own script, from the installed package."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+@lru_cache(maxsize=4)
+def _asset(name: str) -> str:
+    """A file that lies beside this module."""
+    return (files("gridpact.reports") / name).read_text(encoding="utf-8")
+
+
+def _sha256_base64(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

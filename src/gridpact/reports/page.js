@@ -23,7 +23,7 @@
     for (const [name, figure] of Object.entries(figures)) {
       const { data, layout } = painted(figure, palette);
       if (narrow.matches) layout.font.size = 11;
-      Plotly.react(name, data, layout, config);
+      Plotly.react(`plot-${name}`, data, layout, config);
     }
   };
   const drawForScreen = () => draw(dark.matches ? colours.dark : colours.light);
@@ -39,13 +39,12 @@
       const name = button.dataset.plot;
       const { data, layout } = painted(figures[name], colours.light);
       layout.paper_bgcolor = colours.light.paper;
-      const height = Math.round((1200 * 29) / 70);
       const format = button.dataset.save;
-      const scale = format === "png" ? 2 : 1;
-      const url = await Plotly.toImage({ data, layout }, { format, width: 1200, height, scale });
+      const size = { width: 1200, height: 600, scale: format === "png" ? 2 : 1 };
+      const url = await Plotly.toImage({ data, layout }, { format, ...size });
       const link = document.createElement("a");
       link.href = url;
-      link.download = `${button.dataset.stem}.${format}`;
+      link.download = button.dataset.file;
       link.click();
     });
   }

@@ -48,6 +48,19 @@ def days_text(result: RunResult) -> str:
     return f"{date_text(start)} to {date_text(last)}"
 
 
+def duration_text(length_s: int) -> str:
+    """A slot's length for people.
+
+    >>> duration_text(900), duration_text(3600), duration_text(90)
+    ('15 minutes', '1 hour', '90 seconds')
+    """
+    for unit_s, name in ((3600, "hour"), (60, "minute"), (1, "second")):
+        if length_s % unit_s == 0:
+            count = length_s // unit_s
+            return f"{count} {name}" + ("s" if count != 1 else "")
+    return f"{length_s} seconds"
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """What is drawn as one step: a slot, or a whole day of a long run."""

@@ -33,6 +33,8 @@ class Totals:
     """Lowest and highest."""
     feed_in_micro_per_kwh: tuple[int, int]
     """Lowest and highest."""
+    network_fee_micro_per_kwh: tuple[int, int]
+    """Lowest and highest."""
 
 
 def totals_of(result: RunResult) -> Totals:
@@ -40,6 +42,7 @@ def totals_of(result: RunResult) -> Totals:
     states = [slot.state for slot in result.slots]
     retail = [state.tariff.retail_micro_per_kwh for state in states]
     feed_in = [state.tariff.feed_in_micro_per_kwh for state in states]
+    fees = [state.tariff.network_fee_micro_per_kwh for state in states]
     return Totals(
         load_wh=sum(slot.load_wh for slot in result.slots),
         pv_wh=sum(slot.pv_wh for slot in result.slots),
@@ -53,6 +56,7 @@ def totals_of(result: RunResult) -> Totals:
         turnover_nano=sum(state.turnover_nano for state in states),
         retail_micro_per_kwh=(min(retail), max(retail)),
         feed_in_micro_per_kwh=(min(feed_in), max(feed_in)),
+        network_fee_micro_per_kwh=(min(fees), max(fees)),
     )
 
 

@@ -36,6 +36,7 @@ from gridpact.contracts.genesis import (
     FallbackRule,
     Genesis,
     GenesisParty,
+    Limits,
     Market,
     Validator,
     genesis_hash,
@@ -121,10 +122,17 @@ class Workload:
     Same seed and same calls, same bytes. Slots are numbered from 0.
     """
 
-    def __init__(self, seed: int, members: int, *, orders_per_slot: int = 20) -> None:
+    def __init__(
+        self,
+        seed: int,
+        members: int,
+        *,
+        orders_per_slot: int = 20,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         self.members = [f"member-{number:04}" for number in range(members)]
         self.keys = SimulatedKeys(seed)
-        self.genesis = self._genesis(seed, orders_per_slot)
+        self.genesis = self._genesis(seed, orders_per_slot, limits)
         self.wallet = _ResumableWallet(self.keys, genesis_hash(self.genesis))
         self.phase = 0
         """Number of the last phase transaction written."""
@@ -135,7 +143,7 @@ class Workload:
         self._seats: deque[tuple[int, str]] = deque()
         """Where the next orders go: each (open slot, member) that is below the cap, in turn."""
 
-    def _genesis(self, seed: int, orders_per_slot: int) -> Genesis:
+    def _genesis(self, seed: int, orders_per_slot: int, limits: Limits) -> Genesis:
         roles = {
             OPERATOR: Role.OPERATOR,
             PRICE_AUTHORITY: Role.PRICE_AUTHORITY,
@@ -155,7 +163,7 @@ class Workload:
                 for party, role in roles.items()
             ],
             validators=[Validator(party, 1) for party in VALIDATORS],
-            limits=DEFAULT_LIMITS,
+            limits=limits,
             fallback=FallbackRule(quorum=2, delay_s=3600),
         )
 

@@ -1,0 +1,104 @@
+"""The table of bills: one row per member, what the market made of it, and the sum of all."""
+
+from __future__ import annotations
+
+from gridpact.model import RunResult
+from gridpact.reports.amounts import count_text, kwh_text, money_exact, money_text
+from gridpact.reports.elements import csv_link, save_row
+from gridpact.reports.markup import Html, joined, tag
+from gridpact.reports.tables import bills_csv
+from gridpact.reports.totals import Account, accounts_of, all_accounts
+
+COLUMNS = (
+    ("Member", ""),
+    ("Bought", "kWh"),
+    ("Sold", "kWh"),
+    ("From grid", "kWh"),
+    ("To grid", "kWh"),
+    ("Network fees", ""),
+    ("Bill", ""),
+    ("Without market", ""),
+    ("Difference", ""),
+)
+"""Heading and unit; without a unit an amount in the scenario's currency, but for the name."""
+
+
+def bills_table(result: RunResult) -> Html:
+    """The words before it, the table, and its CSV."""
+    currency = result.scenario.currency
+    accounts = accounts_of(result)
+    if not accounts:
+        return tag("p", "There are no bills.")
+    better = sum(1 for account in accounts if account.difference_nano > 0)
+    worse = sum(1 for account in accounts if account.difference_nano < 0)
+    words = (
+        f"{count_text(better)} of {count_text(len(accounts))} members are better off than without "
+        f"the market, {count_text(worse)} worse"
+    )
+    words += (
+        ": they traded on forecasts that their meters did not confirm, and settled the rest with "
+        "the grid."
+        if worse
+        else "."
+    )
+    return joined(
+        tag("p", words),
+        tag("p", "Minus: the member pays. Plus: the member is paid.", class_="note"),
+        tag(
+            "div",
+            tag(
+                "table",
+                tag("thead", tag("tr", *(_heading(*column, currency) for column in COLUMNS))),
+                tag("tbody", *(_row(account) for account in accounts)),
+                tag("tfoot", _row(all_accounts(result))),
+                class_="bills",
+            ),
+            class_="scroll",
+            tabindex="0",
+            role="region",
+            aria_label="Bills by member",
+        ),
+        save_row(csv_link(bills_csv(result), f"{result.scenario.name}-bills.csv")),
+    )
+
+
+def _heading(title: str, unit: str, currency: str) -> Html:
+    named = title == COLUMNS[0][0]
+    return tag(
+        "th",
+        tag("button", title, type="button"),
+        tag("small", "" if named else unit or currency),
+        scope="col",
+        data_order="text" if named else "number",
+    )
+
+
+def _row(account: Account) -> Html:
+    energies = (
+        account.bought_wh,
+        account.sold_wh,
+        account.grid_import_wh,
+        account.grid_export_wh,
+    )
+    amounts = (account.fees_nano, account.total_nano, account.baseline_nano)
+    return tag(
+        "tr",
+        tag("td", account.participant_id or "All members", data_value=account.participant_id),
+        *(tag("td", kwh_text(energy, 2), data_value=str(energy)) for energy in energies),
+        *(_amount(nano) for nano in amounts),
+        _amount(account.difference_nano, signed=True),
+    )
+
+
+def _amount(nano: int, *, signed: bool = False) -> Html:
+    """A rounded amount that shows its last digit on demand; a difference says which way."""
+    colour = ""
+    if signed and nano:
+        colour = "better" if nano > 0 else "worse"
+    return tag(
+        "td",
+        money_text(nano, signed=signed),
+        data_value=str(nano),
+        title=money_exact(nano),
+        class_=colour or False,
+    )

@@ -1,0 +1,254 @@
+"""The parts of the page, top to bottom: each begins with what it shows, in a sentence."""
+
+from __future__ import annotations
+
+from gridpact import __version__
+from gridpact.model import RunResult, TieRule
+from gridpact.reports.amounts import (
+    NO_BREAK,
+    count_text,
+    fixed,
+    kwh_text,
+    mean_price_text,
+    money_exact,
+    money_with_code,
+    price_text,
+    seconds_text,
+)
+from gridpact.reports.bills import bills_table
+from gridpact.reports.commands import checking_commands
+from gridpact.reports.elements import pairs, plot, small_table
+from gridpact.reports.figures import Figure
+from gridpact.reports.headline import headline
+from gridpact.reports.markup import Html, joined, tag
+from gridpact.reports.orderbook import OrderBook
+from gridpact.reports.timeline import Timeline, days_text, duration_text, slot_text, zone_of
+from gridpact.reports.totals import Totals, all_accounts, range_text, verdict_text
+
+SECTIONS = {
+    "prices": "Prices and volumes",
+    "order-book": "One order book",
+    "energy": "Energy",
+    "bills": "Bills",
+    "ledger": "Ledger",
+    "method": "How it was computed",
+}
+"""Id and title of each part, in their order on the page."""
+
+TIE_TEXTS = {
+    TieRule.PRO_RATA: "shared in proportion to energy",
+    TieRule.TIME: "the earlier order first",
+}
+
+
+def opening(result: RunResult, totals: Totals) -> Html:
+    """What a reader sees first: who it is about, the three numbers, the amounts behind them."""
+    scenario = result.scenario
+    links = (tag("a", title, href=f"#{name}") for name, title in SECTIONS.items())
+    return tag(
+        "header",
+        tag(
+            "div",
+            tag("strong", "gridpact"),
+            tag("span", f"{scenario.name} \N{MIDDLE DOT} {days_text(result)}"),
+            class_="masthead",
+        ),
+        tag("h1", headline(result, totals)),
+        tag(
+            "p",
+            "Compared with the feed-in and retail tariffs alone, for the same meter readings. "
+            f"{count_text(len(scenario.members))} members, {count_text(len(result.slots))} slots "
+            f"of {duration_text(scenario.slot_length_s)}, {count_text(totals.orders)} orders, "
+            f"{count_text(totals.trades)} trades.",
+            class_="lead",
+        ),
+        _facts(result, totals),
+        tag("nav", *links, aria_label="Parts of this page"),
+    )
+
+
+def _facts(result: RunResult, totals: Totals) -> Html:
+    """Four amounts, each beside what it is to be compared with."""
+    gains, currency = result.gains, result.scenario.currency
+    everybody = all_accounts(result)
+    facts = (
+        (
+            "Sellers received",
+            money_with_code(gains.seller_income_nano, currency),
+            f"{money_with_code(gains.seller_baseline_nano, currency)} without the market",
+        ),
+        (
+            "Buyers paid",
+            money_with_code(gains.buyer_cost_nano, currency),
+            f"{money_with_code(gains.buyer_baseline_nano, currency)} without the market",
+        ),
+        (
+            "All members together",
+            money_with_code(everybody.difference_nano, currency, signed=True),
+            f"after {money_with_code(-everybody.fees_nano, currency)} of network fees",
+        ),
+        (
+            "Mean trade price",
+            f"{mean_price_text(totals.turnover_nano, totals.traded_wh)}{NO_BREAK}{currency}/kWh",
+            f"feed-in {range_text(totals.feed_in_micro_per_kwh)}, "
+            f"retail {range_text(totals.retail_micro_per_kwh)}",
+        ),
+    )
+    items = (
+        tag(
+            "div",
+            tag("dt", name),
+            tag("dd", value, class_="value"),
+            tag("dd", beside, class_="beside"),
+        )
+        for name, value, beside in facts
+    )
+    return tag("dl", *items, class_="facts")
+
+
+def price_section(result: RunResult, totals: Totals, timeline: Timeline, figure: Figure) -> Html:
+    """Prices between the tariffs, and volumes, over time."""
+    words = "Nothing was traded, so there is no trade price."
+    if totals.trades:
+        words = (
+            f"Members traded in {count_text(totals.trading_slots)} of "
+            f"{count_text(len(result.slots))} slots. Between the two tariffs a trade is better "
+            "for both sides than the grid"
+        )
+        low, high = totals.network_fee_micro_per_kwh
+        fees = f"{range_text((low, high))} {result.scenario.currency}/kWh"
+        words += f"; the buyer adds a network fee of {fees}." if high else "."
+    if timeline.by_day:
+        words += " Each step is a day, with tariffs as means; the CSV has every slot."
+    return _section("prices", tag("p", words), plot(figure, result.scenario.name))
+
+
+def order_book_section(result: RunResult, book: OrderBook | None, figure: Figure | None) -> Html:
+    """The fullest order book with its clearing."""
+    if book is None or figure is None:
+        return _section("order-book", tag("p", "Nobody placed an order."))
+    state = book.slot.state
+    when = slot_text(book.slot.slot, zone_of(result.scenario.time_zone))
+    sides = f"{count_text(len(book.demand))} bids and {count_text(len(book.supply))} offers"
+    if not state.trades:
+        words = f"{when}: {sides} found no price in common."
+        return _section("order-book", tag("p", words), plot(figure, result.scenario.name))
+    rule = (
+        "Bids queue from the highest price down, offers from the lowest up. They trade as long as "
+        "the bid is at least the offer, each pair in the middle of its two prices: the shaded "
+        "area is what both sides gain."
+    )
+    if state.second_stage_wh:
+        rule += (
+            f" In a second stage {kwh_text(state.second_stage_wh, 3)} kWh more were traded at "
+            f"the reference price, {price_text(state.reference_price_micro_per_kwh)}."
+        )
+    else:
+        rule += " The second stage, at the mean price, found nothing more."
+    return _section(
+        "order-book",
+        tag(
+            "p",
+            f"{when}, the slot with the most traded energy: {sides} made "
+            f"{count_text(state.trades)} trades. {rule}",
+        ),
+        plot(figure, result.scenario.name),
+    )
+
+
+def energy_section(result: RunResult, totals: Totals, figure: Figure) -> Html:
+    """Consumption, generation and the grid over time."""
+    words = (
+        f"Members consumed {kwh_text(totals.load_wh)} kWh; their PV gave "
+        f"{kwh_text(totals.pv_wh)} kWh. Beyond their trades they took "
+        f"{kwh_text(totals.grid_import_wh)} kWh from the grid and fed "
+        f"{kwh_text(totals.grid_export_wh)} kWh into it; both occur in one slot, as each member "
+        "settles by its own meter."
+    )
+    return _section("energy", tag("p", words), plot(figure, result.scenario.name))
+
+
+def bills_section(result: RunResult) -> Html:
+    """Who paid and got what."""
+    return _section("bills", bills_table(result))
+
+
+def ledger_section(result: RunResult) -> Html:
+    """What is recorded, and how anybody can check it."""
+    ledger, currency = result.ledger, result.scenario.currency
+    facts = {
+        "Blocks": count_text(ledger.height),
+        "Transactions": count_text(ledger.transactions),
+        "Record hash": tag("code", ledger.record_hash),
+        "State root": tag("code", ledger.state_root),
+        "Market state root": tag("code", ledger.market_state_root),
+        "Energy residual": f"{count_text(result.energy_residual_wh)} Wh",
+        "Money residual": f"{count_text(result.money_residual_nano)} nano-{currency}",
+    }
+    checks = (
+        joined(tag("dt", each.purpose), tag("dd", tag("pre", each.line)))
+        for each in checking_commands(result)
+    )
+    receipts = sorted(result.receipts.items())
+    sizes = sorted(result.sizes.items())
+    return _section(
+        "ledger",
+        tag(
+            "p",
+            "Every order, reading and payment is a signed transaction in a chain of blocks. "
+            "Whoever has the record hash can check all of it and need not trust the operator.",
+        ),
+        pairs(facts),
+        tag("h3", "Check it"),
+        tag("dl", *checks, class_="commands"),
+        tag(
+            "div",
+            small_table(
+                "Transactions by verdict",
+                ((verdict_text(name), count_text(count)) for name, count in receipts),
+            ),
+            small_table(
+                f"System accounts, {currency}",
+                ((name, money_exact(nano)) for name, nano in sorted(result.system_nano.items())),
+            ),
+            small_table("Size, MB", ((name, fixed(size, 1_000_000, 2)) for name, size in sizes)),
+            class_="columns",
+        ),
+    )
+
+
+def method_section(result: RunResult) -> Html:
+    """What the numbers rest on, and what they mean."""
+    scenario = result.scenario
+    facts = {
+        "Scenario": f"{scenario.name}, seed {scenario.seed}",
+        "Days": f"{days_text(result)}, {scenario.time_zone}",
+        "Slots": f"{count_text(len(result.slots))} of {duration_text(scenario.slot_length_s)}",
+        "Market": f"{scenario.market_id}, two-stage double auction; at equal prices "
+        f"{TIE_TEXTS[scenario.tie]}",
+        "Currency": scenario.currency,
+        "Network": scenario.network or "none",
+        "Engine": result.engine,
+        "Sources": joined(*(tag("div", tag("code", source)) for source in result.sources)),
+        "Software": f"gridpact {__version__}",
+        "Time": ", ".join(
+            f"{name} {seconds_text(seconds)}" for name, seconds in sorted(result.timings_s.items())
+        ),
+    }
+    words = {
+        "Seller, buyer": "A member is a seller in the slots in which its meter fed energy in, a "
+        "buyer in all others.",
+        "Without the market": "The same readings, all energy sold at the feed-in tariff and "
+        "bought at the retail tariff.",
+        "Traded": "Contracted among members before delivery. What a meter shows beyond or below "
+        "that is settled with the grid.",
+        "Residual": "What is left when everything that must cancel out is added up: metered "
+        "energy against bills, and all accounts against each other.",
+        "Amounts": "Whole nano-currency on the ledger, rounded on this page only; the CSV files "
+        "are exact.",
+    }
+    return _section("method", pairs(facts), tag("h3", "What the words mean"), pairs(words))
+
+
+def _section(name: str, *children: str) -> Html:
+    return tag("section", tag("h2", SECTIONS[name]), *children, id=name)

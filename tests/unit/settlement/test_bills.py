@@ -1,0 +1,128 @@
+"""Goal: every number of a bill is a sum over its lines, corrections included."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gridpact.codec import encode
+from gridpact.model import Bill, BillLine, LineKind
+from gridpact.settlement import NO_BILL, add_lines
+
+MONEY = {
+    LineKind.PURCHASE: "purchases_nano",
+    LineKind.SALE: "sales_nano",
+    LineKind.NETWORK_FEE: "fees_nano",
+    LineKind.GRID_IMPORT: "grid_import_nano",
+    LineKind.GRID_EXPORT: "grid_export_nano",
+}
+ENERGY = {
+    LineKind.PURCHASE: "bought_wh",
+    LineKind.SALE: "sold_wh",
+    LineKind.GRID_IMPORT: "grid_import_wh",
+    LineKind.GRID_EXPORT: "grid_export_wh",
+}
+
+
+def line(kind: LineKind, energy_wh: int, amount_nano: int, correction: int = 0) -> BillLine:
+    return BillLine(900, kind, correction, "lv1.900.0", energy_wh, 400_000, amount_nano)
+
+
+DAY = [
+    line(LineKind.PURCHASE, 1_000, -200_000_000),
+    line(LineKind.NETWORK_FEE, 1_000, -20_000_000),
+    line(LineKind.GRID_IMPORT, 300, -90_000_000),
+    line(LineKind.SALE, 500, 100_000_000),
+    line(LineKind.GRID_EXPORT, 200, 16_000_000),
+]
+
+
+def test_an_empty_bill_stays_empty() -> None:
+    assert add_lines(NO_BILL, [], []) == NO_BILL
+    assert all(value in (0, []) for value in msgspec.structs.astuple(NO_BILL))
+
+
+def test_a_day_by_hand() -> None:
+    assert add_lines(NO_BILL, DAY, [b"f" * 32]) == Bill(
+        total_nano=-194_000_000,  # -200 - 20 - 90 + 100 + 16 million
+        purchases_nano=-200_000_000,
+        sales_nano=100_000_000,
+        fees_nano=-20_000_000,
+        grid_import_nano=-90_000_000,
+        grid_export_nano=16_000_000,
+        bought_wh=1_000,
+        sold_wh=500,
+        grid_import_wh=300,
+        grid_export_wh=200,
+        lines=5,
+        frontier=[b"f" * 32],
+    )
+
+
+def test_the_energy_of_a_fee_is_not_counted_twice() -> None:
+    bill = add_lines(NO_BILL, DAY[:2], [])
+    assert bill.bought_wh == 1_000
+    assert sum(getattr(bill, field) for field in ENERGY.values()) == 1_000
+
+
+def test_a_correction_takes_energy_and_money_back() -> None:
+    issued = add_lines(NO_BILL, DAY, [])
+    corrected = add_lines(
+        issued,
+        [
+            line(LineKind.GRID_IMPORT, 300, 90_000_000, -1),
+            line(LineKind.GRID_EXPORT, 50, 4_000_000, 1),
+        ],
+        [],
+    )
+    assert corrected.grid_import_nano == corrected.grid_import_wh == 0
+    assert corrected.grid_export_nano == 20_000_000
+    assert corrected.grid_export_wh == 250
+    assert corrected.total_nano == issued.total_nano + 94_000_000
+    assert corrected.lines == 7
+
+
+@given(
+    st.lists(
+        st.builds(
+            line,
+            st.sampled_from(LineKind),
+            st.integers(0, 2**31),
+            st.integers(-(2**50), 2**50),
+            st.sampled_from([0, 1, -1]),
+        )
+    ),
+    st.data(),
+)
+def test_a_bill_is_the_sum_of_its_lines_however_they_come(
+    lines: list[BillLine], data: st.DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(lines)))
+    bill = add_lines(add_lines(NO_BILL, lines[:cut], []), lines[cut:], [])
+    assert bill == add_lines(NO_BILL, lines, [])
+    for kind, field in MONEY.items():
+        amounts = [item.amount_nano for item in lines if item.kind == kind]
+        assert getattr(bill, field) == sum(amounts)
+    for kind, field in ENERGY.items():
+        signed = [
+            -item.energy_wh if item.correction < 0 else item.energy_wh
+            for item in lines
+            if item.kind == kind
+        ]
+        assert getattr(bill, field) == sum(signed)
+    assert bill.total_nano == sum(getattr(bill, field) for field in MONEY.values())
+    assert bill.lines == len(lines)
+
+
+@pytest.mark.parametrize("kind", LineKind)
+def test_every_kind_of_line_has_its_place(kind: LineKind) -> None:
+    bill = add_lines(NO_BILL, [line(kind, 1, -1)], [])
+    changed = {
+        field for field in Bill.__struct_fields__ if getattr(bill, field) != getattr(NO_BILL, field)
+    }
+    assert changed == {"total_nano", "lines", MONEY[kind]} | {
+        field for energy_kind, field in ENERGY.items() if energy_kind == kind
+    }
+    assert encode(bill)
