@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 from gridpact.contracts import Application, Candidate, Unreadable, judge_payload
@@ -73,7 +73,7 @@ class EmbeddedEngine:
         self._outcomes: OrderedDict[bytes, Outcome] = OrderedDict()
         self._has_inbox = asyncio.Event()
         self._has_ready = asyncio.Event()
-        self._failure: StoreError | None = None
+        self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -98,8 +98,8 @@ class EmbeddedEngine:
                     f"run `gridpact audit {store.folder}`"
                 )
         engine._tasks = [
-            asyncio.create_task(engine._check_signatures()),
-            asyncio.create_task(engine._make_blocks()),
+            asyncio.create_task(engine._until_it_fails(stage()))
+            for stage in (engine._check_signatures, engine._make_blocks)
         ]
         return engine
 
@@ -115,6 +115,7 @@ class EmbeddedEngine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._fail(StoreError(f"{self.store.folder}: the engine was stopped"))
         await self._verifier.close()
         self.store.close()
 
@@ -172,6 +173,15 @@ class EmbeddedEngine:
             raise InputError([Problem(transaction_id.hex(), "no such transaction was submitted")])
         return found[1]
 
+    async def _until_it_fails(self, stage: Coroutine[None, None, None]) -> None:
+        """Run a stage for ever; whatever ends it is told to everybody who waits."""
+        try:
+            await stage
+        except Exception as error:
+            self._fail(error)
+            if not isinstance(error, StoreError):
+                raise
+
     async def _check_signatures(self) -> None:
         """Take what comes in, check signatures elsewhere, hand it on in the same order."""
         while True:
@@ -200,11 +210,7 @@ class EmbeddedEngine:
             await self._has_ready.wait()
             self._has_ready.clear()
             started = time.perf_counter()
-            try:
-                self._make_block()
-            except StoreError as error:
-                self._fail(error)
-                return
+            self._make_block()
             self.execution_s += time.perf_counter() - started
 
     def _make_block(self) -> None:
@@ -253,10 +259,11 @@ class EmbeddedEngine:
         if not future.done():
             future.set_result(outcome)
 
-    def _fail(self, error: StoreError) -> None:
-        """The disk refused: nothing more is promised, everybody who waits is told."""
-        self._failure = error
+    def _fail(self, error: Exception) -> None:
+        """Nothing more is promised, everybody who waits is told; the first reason stays."""
+        self._failure = self._failure or error
         for _, future in self._waiting.values():
             if not future.done():
                 future.set_exception(error)
+                future.exception()  # seen: nobody has to await what nobody waits for
         self._waiting.clear()

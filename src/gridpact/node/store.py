@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,29 +76,29 @@ class LedgerStore:
 
     @classmethod
     def create(cls, folder: Path, genesis: Genesis) -> LedgerStore:
-        """A new ledger in a folder that does not hold one.
+        """A new ledger.
+
+        It is built aside and moved into place, so a crash leaves either no ledger or a whole one.
 
         Raises:
-            InputError: there is a ledger already.
+            InputError: the folder is there and not empty.
             StoreError: the folder cannot be written.
         """
         with _translated(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            if (folder / GENESIS).exists() or (folder / DATABASE).exists():
-                raise InputError(
-                    [Problem(str(folder), "holds a ledger already; choose an empty folder")]
-                )
-            aside = folder / f"{GENESIS}.new"
-            with aside.open("wb") as file:
-                file.write(genesis_to_json(genesis))
-                file.flush()
-                os.fsync(file.fileno())
-            connection = _connect(folder / DATABASE, "rwc")
+            if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+                raise InputError([Problem(str(folder), "is not empty; choose a new folder")])
+            aside = folder.with_name(f".{folder.name}.new")
+            if aside.exists():
+                shutil.rmtree(aside)
+            aside.mkdir(parents=True)
+            _write_durably(aside / GENESIS, genesis_to_json(genesis))
+            connection = _connect(aside / DATABASE, "rwc")
             connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-            aside.rename(folder / GENESIS)
-            store = cls(folder, genesis, connection)
-            store._take_lock()
-        return store
+            connection.close()
+            _sync(aside)
+            aside.rename(folder)
+            _sync(folder.parent)
+        return cls.open(folder)
 
     @classmethod
     def open(cls, folder: Path, *, writable: bool = True) -> LedgerStore:
@@ -362,10 +363,32 @@ class LedgerStore:
             ) from error
 
 
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Make a folder's entries durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=10
-    )
+    """A connection that commits when told to; `mode` is SQLite's ro, rw or rwc.
+
+    On a read-only medium a database without a log cannot change, and SQLite must be told so.
+    """
+    uri = f"{path.resolve().as_uri()}?mode={mode}"
+    has_log = path.with_name(path.name + "-wal").exists()
+    if mode == "ro" and not has_log and not os.access(path.parent, os.W_OK):
+        uri += "&immutable=1"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
     if mode != "ro":
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

@@ -56,8 +56,8 @@ def count_text(number: int) -> str:
 def money_text(amount_nano: int, *, signed: bool = False) -> str:
     """An amount for a column headed by the currency: two decimals, four where two would be zero.
 
-    >>> money_text(-14_563_154_877), money_text(4_000_000), money_text(0)
-    ('−14.56', '0.0040', '0.00')
+    >>> money_text(14_563_154_877), money_text(4_000_000), money_text(0)
+    ('14.56', '0.0040', '0.00')
     """
     tiny = amount_nano != 0 and abs(amount_nano) <= _TINY_NANO
     return fixed(amount_nano, NANO_PER_CURRENCY, 4 if tiny else 2, signed=signed)
@@ -86,19 +86,21 @@ def money_with_code(amount_nano: int, currency: str, *, signed: bool = False) ->
 def kwh_text(energy_wh: int, digits: int = 1) -> str:
     """Energy in kWh, without the unit.
 
-    >>> kwh_text(344_695), kwh_text(-82, 3)
-    ('344.7', '−0.082')
+    >>> kwh_text(344_695), kwh_text(82, 3)
+    ('344.7', '0.082')
     """
     return fixed(energy_wh, WH_PER_KWH, digits)
 
 
 def price_text(price_micro_per_kwh: int) -> str:
-    """A price in currency per kWh, without the unit.
+    """A price in currency per kWh to the last micro, two decimals at least; without the unit.
 
-    >>> price_text(320_000)
-    '0.3200'
+    >>> price_text(320_000), price_text(176_422)
+    ('0.32', '0.176422')
     """
-    return fixed(price_micro_per_kwh, MICRO_PER_CURRENCY, 4)
+    text = fixed(price_micro_per_kwh, MICRO_PER_CURRENCY, 6)
+    whole, _, decimals = text.partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
 def mean_price_text(turnover_nano: int, energy_wh: int) -> str:

@@ -47,11 +47,11 @@ def price_figure(result: RunResult, timeline: Timeline) -> Figure:
     layout = _time_layout(timeline)
     layout["yaxis"] |= {
         "domain": [0.40, 1],
-        "title": {"text": f"{currency}/kWh"},
+        "title": _title(f"{currency}/kWh"),
         "rangemode": "tozero",
         "tickformat": ".2f",
     }
-    layout["yaxis2"] |= {"domain": [0, 0.32], "title": {"text": "kWh"}}
+    layout["yaxis2"] |= {"domain": [0, 0.32], "title": _title("kWh")}
     columns = ["retail_micro_per_kwh", "feed_in_micro_per_kwh", "network_fee_micro_per_kwh"]
     columns += ["orders", "trades", "traded_wh", "second_stage_wh", "turnover_nano"]
     return Figure(
@@ -76,8 +76,8 @@ def energy_figure(result: RunResult, timeline: Timeline) -> Figure:
     exported["hovertemplate"] = "%{customdata:.2f} kWh"
     layout = _time_layout(timeline)
     layout["barmode"] = "relative"
-    layout["yaxis"] |= {"domain": [0.46, 1], "title": {"text": "kWh"}, "rangemode": "tozero"}
-    layout["yaxis2"] |= {"domain": [0, 0.38], "title": {"text": "kWh"}, "zeroline": True}
+    layout["yaxis"] |= {"domain": [0.46, 1], "title": _title("kWh"), "rangemode": "tozero"}
+    layout["yaxis2"] |= {"domain": [0, 0.38], "title": _title("kWh"), "zeroline": True}
     columns = ["load_wh", "pv_wh", "metered_net_wh", "traded_wh"]
     columns += ["grid_import_wh", "grid_export_wh"]
     return Figure(
@@ -105,9 +105,9 @@ def order_book_figure(book: OrderBook, currency: str) -> Figure:
         _edge_note(f"Retail tariff {price_text(tariff.retail_micro_per_kwh)}", retail),
         _edge_note(f"Feed-in tariff {price_text(tariff.feed_in_micro_per_kwh)}", feed_in),
     ]
-    layout["xaxis"] |= {"title": {"text": "Energy, added up (kWh)"}, "rangemode": "tozero"}
+    layout["xaxis"] |= {"title": _title("Energy, added up (kWh)"), "rangemode": "tozero"}
     layout["yaxis"] |= {
-        "title": {"text": f"{currency}/kWh"},
+        "title": _title(f"{currency}/kWh"),
         "range": [0, 1.12 * max(retail, *(y for curve in data for y in curve["y"]))],
         "tickformat": ".2f",
     }
@@ -115,6 +115,7 @@ def order_book_figure(book: OrderBook, currency: str) -> Figure:
     if crossing is not None:
         height = crossing / MICRO_PER_CURRENCY
         data = [_gain_area(book), *data, *_second_stage(book), _meeting_point(book, height)]
+        layout["shapes"].append(_traded_line(book))
         layout["annotations"].append(_traded_note(book, height, currency))
     return Figure(
         name="order-book",
@@ -142,6 +143,7 @@ def _frame() -> Spec:
         "xaxis": _axis(),
         "yaxis": _axis() | {"fixedrange": True},
         "dragmode": "zoom",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "@muted", "activecolor": "@ink"},
     }
 
 
@@ -152,9 +154,13 @@ def _axis() -> Spec:
         "zerolinecolor": "@grid",
         "zeroline": False,
         "tickfont": {"color": "@muted"},
-        "title": {"font": {"color": "@muted"}},
         "automargin": True,
     }
+
+
+def _title(text: str) -> Spec:
+    """An axis's name, with its unit."""
+    return {"text": text, "font": {"color": "@muted", "size": 13}, "standoff": 10}
 
 
 def _time_layout(timeline: Timeline) -> Spec:
@@ -166,7 +172,8 @@ def _time_layout(timeline: Timeline) -> Spec:
         "type": "date",
         "anchor": "y2",
         "showgrid": False,
-        "title": {"text": timeline.axis_title},
+        "range": list(timeline.bounds),
+        "title": _title(timeline.axis_title),
         "hoverformat": "%a %-d %B" if timeline.by_day else "%a %-d %B, %H:%M",
     }
     layout["yaxis2"] = _axis() | {"fixedrange": True}
@@ -341,6 +348,21 @@ def _level(price: float, dash: str) -> Spec:
         "y1": price,
         "line": {"color": "@grid", "width": 1.5, "dash": dash},
         "layer": "below",
+    }
+
+
+def _traded_line(book: OrderBook) -> Spec:
+    """How far trading went: from the last offer up to the last bid that traded."""
+    at = book.first_stage_wh / WH_PER_KWH
+    ends = (_corners(queue, book.first_stage_wh)[-1][1] for queue in (book.supply, book.demand))
+    low, high = ends
+    return {
+        "type": "line",
+        "x0": at,
+        "x1": at,
+        "y0": low,
+        "y1": high,
+        "line": {"color": "@trade", "width": 1.5},
     }
 
 

@@ -4,10 +4,13 @@
   const { figures, colours } = JSON.parse(document.getElementById("page-data").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 40rem)");
+  // Only buttons that work offline; without a mouse they would cover the legend.
   const config = {
     displaylogo: false,
     responsive: true,
-    modeBarButtonsToRemove: ["toImage", "select2d", "lasso2d", "zoomIn2d", "zoomOut2d"],
+    displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false,
+    modeBarButtons: [["zoom2d", "pan2d", "resetScale2d"]],
+    plotlyServerURL: "",
   };
 
   // "@bid" becomes the palette's colour of that name, everywhere in a specification.

@@ -71,6 +71,11 @@ def _facts(result: RunResult, totals: Totals) -> Html:
     """Four amounts, each beside what it is to be compared with."""
     gains, currency = result.gains, result.scenario.currency
     everybody = all_accounts(result)
+    better = "better off" if everybody.difference_nano >= 0 else "worse off"
+    tariffs = (
+        f"feed-in {range_text(totals.feed_in_micro_per_kwh)}, "
+        f"retail {range_text(totals.retail_micro_per_kwh)}"
+    )
     facts = (
         (
             "Sellers received",
@@ -85,13 +90,12 @@ def _facts(result: RunResult, totals: Totals) -> Html:
         (
             "All members together",
             money_with_code(everybody.difference_nano, currency, signed=True),
-            f"after {money_with_code(-everybody.fees_nano, currency)} of network fees",
+            f"{better}, after {money_with_code(-everybody.fees_nano, currency)} of network fees",
         ),
         (
             "Mean trade price",
             f"{mean_price_text(totals.turnover_nano, totals.traded_wh)}{NO_BREAK}{currency}/kWh",
-            f"feed-in {range_text(totals.feed_in_micro_per_kwh)}, "
-            f"retail {range_text(totals.retail_micro_per_kwh)}",
+            tariffs,
         ),
     )
     items = (
@@ -110,14 +114,15 @@ def price_section(result: RunResult, totals: Totals, timeline: Timeline, figure:
     """Prices between the tariffs, and volumes, over time."""
     words = "Nothing was traded, so there is no trade price."
     if totals.trades:
+        _, highest_fee = totals.network_fee_micro_per_kwh
+        fees = f"{range_text(totals.network_fee_micro_per_kwh)} {result.scenario.currency}/kWh"
         words = (
             f"Members traded in {count_text(totals.trading_slots)} of "
-            f"{count_text(len(result.slots))} slots. Between the two tariffs a trade is better "
-            "for both sides than the grid"
+            f"{count_text(len(result.slots))} slots. A trade is better for both sides than the "
+            "grid as long as its price lies above the feed-in tariff and"
+            + (f", with the network fee of {fees} that the buyer adds," if highest_fee else "")
+            + " below the retail tariff."
         )
-        low, high = totals.network_fee_micro_per_kwh
-        fees = f"{range_text((low, high))} {result.scenario.currency}/kWh"
-        words += f"; the buyer adds a network fee of {fees}." if high else "."
     if timeline.by_day:
         words += " Each step is a day, with tariffs as means; the CSV has every slot."
     return _section("prices", tag("p", words), plot(figure, result.scenario.name))

@@ -118,45 +118,27 @@ def _facts(result: RunResult, letters: dict[int, str]) -> RenderableType:
     currency = result.scenario.currency
     total_s = timings.get("total", sum(timings.get(p, 0.0) for p in ("inputs", "trading")))
     compilation_s = timings.get("compilation", 0.0)
-    facts = (
-        (
-            "Traded",
-            f"{kwh_text(totals.traded_wh)} kWh in {count_text(totals.trades)} trades, "
-            f"{percent_text(totals.traded_wh, totals.load_wh)} of consumption",
-        ),
-        (
-            "Consumption",
-            f"{kwh_text(totals.load_wh)} kWh; PV {kwh_text(totals.pv_wh)} kWh; "
-            f"from grid {kwh_text(totals.grid_import_wh)} kWh, "
-            f"to grid {kwh_text(totals.grid_export_wh)} kWh",
-        ),
-        (
-            "Mean price",
-            f"{mean_price_text(totals.turnover_nano, totals.traded_wh)} {currency}/kWh; feed-in "
-            f"{range_text(totals.feed_in_micro_per_kwh)}, "
-            f"retail {range_text(totals.retail_micro_per_kwh)}",
-        ),
-        (
-            "Ledger",
-            f"{count_text(result.ledger.height)} blocks, "
-            f"{count_text(result.ledger.transactions)} transactions; {refusals_text(result)}",
-        ),
-        ("State root", result.ledger.state_root),
-        (
-            "Residuals",
-            f"energy {count_text(result.energy_residual_wh)} Wh, "
-            f"money {count_text(result.money_residual_nano)} nano-{currency}",
-        ),
-        (
-            "Time",
-            f"{seconds_text(total_s - compilation_s)}, of which clearing "
-            f"{seconds_text(timings.get('clearing', 0.0))}; "
-            f"and compilation {seconds_text(compilation_s)}",
-        ),
-    )
+    facts = {
+        "Traded": f"{kwh_text(totals.traded_wh)} kWh in {count_text(totals.trades)} trades, "
+        f"{percent_text(totals.traded_wh, totals.load_wh)} of consumption",
+        "Consumption": f"{kwh_text(totals.load_wh)} kWh; PV {kwh_text(totals.pv_wh)} kWh; "
+        f"from grid {kwh_text(totals.grid_import_wh)} kWh, "
+        f"to grid {kwh_text(totals.grid_export_wh)} kWh",
+        "Mean price": f"{mean_price_text(totals.turnover_nano, totals.traded_wh)} {currency}/kWh; "
+        f"feed-in {range_text(totals.feed_in_micro_per_kwh)}, "
+        f"retail {range_text(totals.retail_micro_per_kwh)}",
+        "Ledger": f"{count_text(result.ledger.height)} blocks, "
+        f"{count_text(result.ledger.transactions)} transactions; {refusals_text(result)}",
+        "State root": result.ledger.state_root,
+        "Residuals": f"energy {count_text(result.energy_residual_wh)} Wh, "
+        f"money {count_text(result.money_residual_nano)} nano-{currency}",
+        "Time": f"{seconds_text(total_s - compilation_s)}, of which clearing "
+        f"{seconds_text(timings.get('clearing', 0.0))}; "
+        f"and compilation {seconds_text(compilation_s)}",
+    }
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for label, fact in facts:
+    for label, fact in facts.items():
         table.add_row(label, Text(fact.translate(letters)))
     return table

@@ -18,8 +18,9 @@ SLOTS_DRAWN_MAX = 1344
 
 @lru_cache(maxsize=64)
 def zone_of(text: str) -> tzinfo:
-    """The time zone of a scenario, an IANA name or an offset such as `+01:00`; it was checked
-    when the scenario was read.
+    """The time zone of a scenario: an IANA name, or an offset such as `+01:00`.
+
+    It was checked when the scenario was read.
     """
     if text[0] in "+-":
         return datetime.fromisoformat(f"1970-01-01T00:00{text}").tzinfo or UTC
@@ -95,6 +96,12 @@ class Timeline:
     by_day: bool
     """Whether a step is a day."""
     axis_title: str
+
+    @property
+    def bounds(self) -> tuple[str, str]:
+        """Start of the first step and end of the last, as the axis takes them."""
+        last = datetime.fromisoformat(self.spans[-1].at) + timedelta(milliseconds=self.width_ms)
+        return self.spans[0].at, f"{last:%Y-%m-%d %H:%M:%S}"
 
 
 def timeline_of(result: RunResult) -> Timeline:

@@ -110,7 +110,7 @@ def range_text(prices_micro_per_kwh: tuple[int, int]) -> str:
     """Lowest and highest price, or the one there is, in currency per kWh.
 
     >>> range_text((320_000, 380_000)), range_text((80_000, 80_000))
-    ('0.3200 to 0.3800', '0.0800')
+    ('0.32 to 0.38', '0.08')
     """
     low, high = (price_text(price) for price in prices_micro_per_kwh)
     return low if low == high else f"{low} to {high}"
