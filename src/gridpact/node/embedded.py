@@ -24,8 +24,10 @@ from gridpact.node.store import LedgerStore
 from gridpact.node.verifier import VerifierProcess
 
 ENGINE = "embedded"
-VERIFY_BATCH = 1024
-"""Signatures checked in one go: large enough to pay for the pipe, small enough to overlap."""
+VERIFY_BATCH = 256
+VERIFY_AHEAD = 4
+"""Signatures per frame and frames on their way to the worker: what its pipe holds (128 bytes each)
+is what it checks while this process executes a block."""
 MEMPOOL_MAX = 100_000
 MEMPOOL_PER_SENDER_MAX = 10_000
 REMEMBERED_MAX = 200_000
@@ -186,23 +188,32 @@ class EmbeddedEngine:
         """Take what comes in, check signatures elsewhere, hand it on in the same order."""
         while True:
             await self._has_inbox.wait()
-            batch = self._inbox[:VERIFY_BATCH]
-            del self._inbox[:VERIFY_BATCH]
+            ahead = self._inbox[: VERIFY_BATCH * VERIFY_AHEAD]
+            del self._inbox[: len(ahead)]
             if not self._inbox:
                 self._has_inbox.clear()
-            keys = []
-            for transaction, _ in batch:
-                party = self.application.party(transaction.envelope.sender)
-                keys.append(party.public_key if party is not None else b"")
-            verdicts = await self._verifier.verify(
-                [
-                    (key, transaction.digest, transaction.envelope.signature)
-                    for key, (transaction, _) in zip(keys, batch, strict=True)
-                ]
-            )
-            for key, good, (transaction, sealed) in zip(keys, verdicts, batch, strict=True):
-                self._ready.append(Candidate(transaction, sealed, key, good))
+            batches = [ahead[i : i + VERIFY_BATCH] for i in range(0, len(ahead), VERIFY_BATCH)]
+            checked = [asyncio.create_task(self._checked(batch)) for batch in batches]
+            for candidates in await asyncio.gather(*checked):
+                self._ready.extend(candidates)
             self._has_ready.set()
+
+    async def _checked(self, batch: Sequence[tuple[Transaction, bytes]]) -> list[Candidate]:
+        """Transactions with the verdict on their signature under the senders' keys."""
+        keys = []
+        for transaction, _ in batch:
+            party = self.application.party(transaction.envelope.sender)
+            keys.append(party.public_key if party is not None else bytes(32))
+        verdicts = await self._verifier.verify(
+            [
+                (key, transaction.digest, transaction.envelope.signature)
+                for key, (transaction, _) in zip(keys, batch, strict=True)
+            ]
+        )
+        return [
+            Candidate(transaction, sealed, key, good)
+            for key, good, (transaction, sealed) in zip(keys, verdicts, batch, strict=True)
+        ]
 
     async def _make_blocks(self) -> None:
         """Whatever is ready becomes the next block."""

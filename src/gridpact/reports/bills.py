@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gridpact.model import RunResult
-from gridpact.reports.amounts import count_text, kwh_text, money_exact, money_text
+from gridpact.reports.amounts import count_text, kwh_text, money_exact, money_text, money_with_code
 from gridpact.reports.elements import csv_link, save_row
 from gridpact.reports.markup import Html, joined, tag
 from gridpact.reports.tables import bills_csv
@@ -29,20 +29,22 @@ def bills_table(result: RunResult) -> Html:
     accounts = accounts_of(result)
     if not accounts:
         return tag("p", "There are no bills.")
-    better = sum(1 for account in accounts if account.difference_nano > 0)
-    worse = sum(1 for account in accounts if account.difference_nano < 0)
+    better = [each.difference_nano for each in accounts if each.difference_nano > 0]
+    worse = [each.difference_nano for each in accounts if each.difference_nano < 0]
     words = (
-        f"{count_text(better)} of {count_text(len(accounts))} members are better off than without "
-        f"the market, {count_text(worse)} worse"
+        f"{count_text(len(better))} of {count_text(len(accounts))} members are better off than "
+        "without the market"
     )
-    words += (
-        ": they traded on forecasts that their meters did not confirm, and settled the rest with "
-        "the grid."
-        if worse
-        else "."
-    )
+    if better:
+        words += f", by up to {money_with_code(max(better), currency)}"
+    if worse:
+        words += (
+            f"; {count_text(len(worse))} are worse off, by up to "
+            f"{money_with_code(-min(worse), currency)}: they traded on forecasts that their "
+            "meters did not confirm, and settled the rest with the grid"
+        )
     return joined(
-        tag("p", words),
+        tag("p", f"{words}."),
         tag("p", "Minus: the member pays. Plus: the member is paid.", class_="note"),
         tag(
             "div",

@@ -105,7 +105,10 @@ def order_book_figure(book: OrderBook, currency: str) -> Figure:
         _edge_note(f"Retail tariff {price_text(tariff.retail_micro_per_kwh)}", retail),
         _edge_note(f"Feed-in tariff {price_text(tariff.feed_in_micro_per_kwh)}", feed_in),
     ]
-    layout["xaxis"] |= {"title": _title("Energy, added up (kWh)"), "rangemode": "tozero"}
+    layout["xaxis"] |= {
+        "title": _title("Energy, added up (kWh)"),
+        "range": [0, _drawn_wh(book) / WH_PER_KWH],
+    }
     layout["yaxis"] |= {
         "title": _title(f"{currency}/kWh"),
         "range": [0, 1.12 * max(retail, *(y for curve in data for y in curve["y"]))],
@@ -167,12 +170,16 @@ def _time_layout(timeline: Timeline) -> Spec:
     """Two panels, one over the other, on the time axis."""
     layout = _frame()
     layout["hovermode"] = "x unified"
+    layout["hoversubplots"] = "axis"
     layout["bargap"] = 0.08
     layout["xaxis"] |= {
         "type": "date",
         "anchor": "y2",
         "showgrid": False,
         "range": list(timeline.bounds),
+        "spikecolor": "@grid",
+        "spikethickness": 1,
+        "spikedash": "dot",
         "title": _title(timeline.axis_title),
         "hoverformat": "%a %-d %B" if timeline.by_day else "%a %-d %B, %H:%M",
     }
@@ -246,7 +253,7 @@ def _curve(name: str, queue: tuple[Step, ...], colour: str, currency: str) -> Sp
         "y": [y for _, y in corners],
         "text": texts,
         "mode": "lines",
-        "line": {"color": f"@{colour}", "width": 2.5},
+        "line": {"color": f"@{colour}", "width": 2.5, "simplify": False},
         "hovertemplate": "%{text}<extra></extra>",
     }
 
@@ -265,6 +272,7 @@ def _gain_area(book: OrderBook) -> Spec:
         "fill": "toself",
         "fillcolor": "@trade-fill",
         "hoverinfo": "skip",
+        "legendrank": 2000,
     }
 
 
@@ -303,17 +311,25 @@ def _second_stage(book: OrderBook) -> list[Spec]:
     ]
 
 
+def _drawn_wh(book: OrderBook) -> int:
+    """How far the axis goes: the longer side, but not so far that what was traded gets lost."""
+    longest = max(queue[-1].until_wh for queue in (book.demand, book.supply) if queue)
+    traded = book.slot.state.traded_wh
+    return min(longest, 3 * traded) if traded else longest
+
+
 def _traded_note(book: OrderBook, height: float, currency: str) -> Spec:
-    """What was traded, beside the clearing point."""
+    """What was traded, beside the clearing point, on the side that has more room."""
     state = book.slot.state
     mean = mean_price_text(state.turnover_nano, state.traded_wh)
+    left = 2 * book.first_stage_wh > _drawn_wh(book)
     return {
         "x": book.first_stage_wh / WH_PER_KWH,
         "y": height,
         "text": f"<b>{kwh_text(state.traded_wh)} kWh traded</b><br>mean {mean} {currency}/kWh",
-        "ax": 44,
-        "ay": -48,
-        "xanchor": "left",
+        "ax": -36 if left else 36,
+        "ay": -20,
+        "xanchor": "right" if left else "left",
         "align": "left",
         "arrowhead": 0,
         "arrowcolor": "@trade",
@@ -347,7 +363,7 @@ def _level(price: float, dash: str) -> Spec:
         "y0": price,
         "y1": price,
         "line": {"color": "@grid", "width": 1.5, "dash": dash},
-        "layer": "below",
+        "layer": "between",
     }
 
 

@@ -22,18 +22,20 @@
     return Object.fromEntries(pairs);
   };
 
-  const draw = (palette) => {
+  // Paper is narrower than most windows; without a size a plot fills its place.
+  const onPaper = { width: 680, height: 400 };
+  const draw = (palette, size = {}) => {
     for (const [name, figure] of Object.entries(figures)) {
       const { data, layout } = painted(figure, palette);
       if (narrow.matches) layout.font.size = 11;
-      Plotly.react(`plot-${name}`, data, layout, config);
+      Plotly.react(`plot-${name}`, data, Object.assign(layout, size), config);
     }
   };
   const drawForScreen = () => draw(dark.matches ? colours.dark : colours.light);
   drawForScreen();
   dark.addEventListener("change", drawForScreen);
   narrow.addEventListener("change", drawForScreen);
-  addEventListener("beforeprint", () => draw(colours.light));
+  addEventListener("beforeprint", () => draw(colours.light, onPaper));
   addEventListener("afterprint", drawForScreen);
 
   // A saved picture is light on white, whatever the screen looks like.
