@@ -332,6 +332,10 @@ class Bench:
         payload = ReadingPayload(version, quality, import_wh, export_wh)
         return self.write(sender or meter, Kind.READING, body, payload)
 
+    def use_key(self, party: str, key_of: str) -> None:
+        """From now on the party signs with the key of the simulated party `key_of`."""
+        self.keys._pairs[party] = self.keys.pair(key_of)
+
     # Deciding
 
     def candidates(self, transactions: Iterable[Signed]) -> list[Candidate | Unreadable]:

@@ -10,7 +10,7 @@ from gridpact.contracts.bodies import Claim, Kind, MoneyPayload
 from gridpact.contracts.keys import position_group
 from gridpact.ledger import Account, State
 from gridpact.model import Order, Phase, Side, SlotContracts, SlotOrders, SlotReadings, SlotState
-from gridpact.settlement import metered_net_wh
+from gridpact.settlement import choose_readings, metered_net_wh
 
 
 def money_residual_nano(state: State) -> int:
@@ -78,7 +78,7 @@ def energy_residual_wh(state: State, market: str, start_s: int, slot: SlotState)
         for key in state.group(position_group("readings", market, start_s)):
             readings = state.entries[key].value
             if isinstance(readings, SlotReadings):
-                net += metered_net_wh(readings.settled)
+                net += metered_net_wh(readings.settled or choose_readings(readings.readings))
         residual += abs(net - (slot.grid_export_wh - slot.grid_import_wh))
     return residual
 

@@ -14,6 +14,7 @@ from gridpact.model import (
     SlotState,
     Verdict,
 )
+from gridpact.settlement import choose_readings
 
 
 def report_reading(call: Call, body: ReportReading, payload: ReadingPayload) -> Verdict:
@@ -58,6 +59,9 @@ def report_reading(call: Call, body: ReportReading, payload: ReadingPayload) -> 
         payload.import_wh,
         payload.export_wh,
     )
+    settled = held.settled if held is not None else []
+    if slot.phase == Phase.SETTLED and not settled:
+        settled = choose_readings(readings)
     readings = sorted([*others, reading], key=lambda r: (r.meter, r.sender))
-    call.draft.put(key, SlotReadings(readings, held.settled if held is not None else []))
+    call.draft.put(key, SlotReadings(readings, settled))
     return Verdict.ACCEPTED

@@ -69,8 +69,9 @@ def settle_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> 
     """
     books = _SlotBooks(draft, slot)
     for owner in metered_owners(draft, slot):
-        readings_key = position_key("readings", owner, market.market, start_s)
-        readings = draft.require(readings_key, SlotReadings)
+        readings = draft.require(
+            position_key("readings", owner, market.market, start_s), SlotReadings
+        )
         held = draft.get(position_key("contracts", owner, market.market, start_s), SlotContracts)
         contracts = held or _NO_CONTRACTS
         chosen = choose_readings(readings.readings)
@@ -90,7 +91,6 @@ def settle_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> 
         if grid is not None:
             lines.append(grid)
         books.enter(owner, contracts.escrow_nano, lines)
-        draft.put(readings_key, msgspec.structs.replace(readings, settled=chosen))
     books.close()
     return msgspec.structs.replace(
         slot,
@@ -112,7 +112,7 @@ def finalize_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -
             position_key("readings", owner, market.market, start_s), SlotReadings
         )
         chosen = choose_readings(readings.readings)
-        if chosen == readings.settled:
+        if not readings.settled or chosen == readings.settled:
             continue
         held = draft.get(position_key("contracts", owner, market.market, start_s), SlotContracts)
         contracts = (held or _NO_CONTRACTS).contracts

@@ -175,7 +175,8 @@ class SlotReadings(Wire, frozen=True):
     readings: list[Reading]
     """The last version from each sender, by (meter, sender)."""
     settled: list[Reading]
-    """Those that the settlement used, by meter; empty before it."""
+    """Those that the settlement used, by meter, kept when a later version first arrives; empty
+    while the readings are still those of the settlement."""
 
 
 class LineKind(IntEnum):

@@ -6,6 +6,8 @@ rounded half to even from the exact integer.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gridpact.errors import invariant
 from gridpact.units import MICRO_PER_CURRENCY, NANO_PER_CURRENCY, WH_PER_KWH
 
@@ -16,7 +18,7 @@ NOT_AVAILABLE = "n/a"
 _SMALL_NANO = NANO_PER_CURRENCY // 10
 """Below a tenth of the currency an amount in a sentence shows four decimals."""
 _TINY_NANO = NANO_PER_CURRENCY // 200
-"""Below half a hundredth two decimals would show nothing."""
+"""Up to half a hundredth two decimals would show nothing."""
 
 
 def fixed(numerator: int, denominator: int, digits: int, *, signed: bool = False) -> str:
@@ -53,14 +55,33 @@ def count_text(number: int) -> str:
     return fixed(number, 1, 0)
 
 
-def money_text(amount_nano: int, *, signed: bool = False) -> str:
-    """An amount for a column headed by the currency: two decimals, four where two would be zero.
+def counted(number: int, noun: str) -> str:
+    """A number of things; the noun takes an s.
+
+    >>> counted(1, "trade"), counted(4_206, "trade")
+    ('1 trade', '4,206 trades')
+    """
+    return f"{count_text(number)} {noun}" + ("" if number == 1 else "s")
+
+
+def money_digits(amounts_nano: Iterable[int]) -> int:
+    """Decimals for a table of amounts: two, or four when all are below one of the currency.
+
+    >>> money_digits([95_000_000, -150_000_000]), money_digits([1_000_000_000]), money_digits([])
+    (4, 2, 2)
+    """
+    largest = max((abs(nano) for nano in amounts_nano), default=NANO_PER_CURRENCY)
+    return 4 if 0 < largest < NANO_PER_CURRENCY else 2
+
+
+def money_text(amount_nano: int, digits: int = 2, *, signed: bool = False) -> str:
+    """An amount for a column headed by the currency; four decimals where two would be zero.
 
     >>> money_text(14_563_154_877), money_text(4_000_000), money_text(0)
     ('14.56', '0.0040', '0.00')
     """
-    tiny = amount_nano != 0 and abs(amount_nano) <= _TINY_NANO
-    return fixed(amount_nano, NANO_PER_CURRENCY, 4 if tiny else 2, signed=signed)
+    tiny = 0 < abs(amount_nano) <= _TINY_NANO
+    return fixed(amount_nano, NANO_PER_CURRENCY, 4 if tiny else digits, signed=signed)
 
 
 def money_exact(amount_nano: int) -> str:
@@ -103,15 +124,18 @@ def price_text(price_micro_per_kwh: int) -> str:
     return f"{whole}.{decimals.rstrip('0'):0<2}"
 
 
-def mean_price_text(turnover_nano: int, energy_wh: int) -> str:
+def mean_price_text(turnover_nano: int, energy_wh: int, currency: str) -> str:
     """Money over energy in currency per kWh; nano per Wh is micro per kWh.
 
-    >>> mean_price_text(1_874_151_951, 10_600), mean_price_text(0, 0)
-    ('0.1768', 'n/a')
+    >>> mean_price_text(1_874_151_951, 10_600, "EUR").replace(NO_BREAK, " ")
+    '0.1768 EUR/kWh'
+    >>> mean_price_text(0, 0, "EUR")
+    'n/a'
     """
     if energy_wh == 0:
         return NOT_AVAILABLE
-    return fixed(turnover_nano, energy_wh * MICRO_PER_CURRENCY, 4)
+    mean = fixed(turnover_nano, energy_wh * MICRO_PER_CURRENCY, 4)
+    return f"{mean}{NO_BREAK}{currency}/kWh"
 
 
 def percent_text(part: int, whole: int, *, signed: bool = False) -> str:

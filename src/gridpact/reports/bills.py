@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from gridpact.model import RunResult
-from gridpact.reports.amounts import count_text, kwh_text, money_exact, money_text, money_with_code
+from gridpact.reports.amounts import (
+    count_text,
+    counted,
+    kwh_text,
+    money_digits,
+    money_exact,
+    money_text,
+    money_with_code,
+)
 from gridpact.reports.elements import csv_link, save_row
 from gridpact.reports.markup import Html, joined, tag
 from gridpact.reports.tables import bills_csv
@@ -26,22 +34,20 @@ COLUMNS = (
 def bills_table(result: RunResult) -> Html:
     """The words before it, the table, and its CSV."""
     currency = result.scenario.currency
-    accounts = accounts_of(result)
+    accounts, everybody = accounts_of(result), all_accounts(result)
+    digits = money_digits(each.total_nano for each in (*accounts, everybody))
     if not accounts:
         return tag("p", "There are no bills.")
     better = [each.difference_nano for each in accounts if each.difference_nano > 0]
     worse = [each.difference_nano for each in accounts if each.difference_nano < 0]
-    words = (
-        f"{count_text(len(better))} of {count_text(len(accounts))} members are better off than "
-        "without the market"
-    )
+    words = f"{count_text(len(better))} of {counted(len(accounts), 'member')} gained by the market"
     if better:
-        words += f", by up to {money_with_code(max(better), currency)}"
+        words += f", up to {money_with_code(max(better), currency)}"
     if worse:
         words += (
-            f"; {count_text(len(worse))} are worse off, by up to "
-            f"{money_with_code(-min(worse), currency)}: they traded on forecasts that their "
-            "meters did not confirm, and settled the rest with the grid"
+            f"; {count_text(len(worse))} lost, up to {money_with_code(-min(worse), currency)}, "
+            "because they traded on forecasts that their meters did not confirm and settled the "
+            "rest with the grid"
         )
     return joined(
         tag("p", f"{words}."),
@@ -51,8 +57,8 @@ def bills_table(result: RunResult) -> Html:
             tag(
                 "table",
                 tag("thead", tag("tr", *(_heading(*column, currency) for column in COLUMNS))),
-                tag("tbody", *(_row(account) for account in accounts)),
-                tag("tfoot", _row(all_accounts(result))),
+                tag("tbody", *(_row(account, digits) for account in accounts)),
+                tag("tfoot", _row(everybody, digits)),
                 class_="bills",
             ),
             class_="scroll",
@@ -75,7 +81,7 @@ def _heading(title: str, unit: str, currency: str) -> Html:
     )
 
 
-def _row(account: Account) -> Html:
+def _row(account: Account, digits: int) -> Html:
     energies = (
         account.bought_wh,
         account.sold_wh,
@@ -87,19 +93,19 @@ def _row(account: Account) -> Html:
         "tr",
         tag("td", account.participant_id or "All members", data_value=account.participant_id),
         *(tag("td", kwh_text(energy, 2), data_value=str(energy)) for energy in energies),
-        *(_amount(nano) for nano in amounts),
-        _amount(account.difference_nano, signed=True),
+        *(_amount(nano, digits) for nano in amounts),
+        _amount(account.difference_nano, digits, signed=True),
     )
 
 
-def _amount(nano: int, *, signed: bool = False) -> Html:
+def _amount(nano: int, digits: int, *, signed: bool = False) -> Html:
     """A rounded amount that shows its last digit on demand; a difference says which way."""
     colour = ""
     if signed and nano:
         colour = "better" if nano > 0 else "worse"
     return tag(
         "td",
-        money_text(nano, signed=signed),
+        money_text(nano, digits, signed=signed),
         data_value=str(nano),
         title=money_exact(nano),
         class_=colour or False,

@@ -16,6 +16,10 @@ from gridpact.reports.tables import csv_text, slots_csv
 from gridpact.reports.timeline import Span, Timeline
 from gridpact.units import MICRO_PER_CURRENCY, WH_PER_KWH
 
+_DAY_MS = 86_400_000
+_BARS_APART_MAX = 200
+"""With more bars than this the gaps between them would only flicker."""
+
 Spec = dict[str, Any]
 """A piece of a plotly figure: as JSON has it, in whatever shape plotly asks for."""
 
@@ -40,7 +44,7 @@ def price_figure(result: RunResult, timeline: Timeline) -> Figure:
     price = f"%{{y:.4f}} {currency}/kWh"
     retail = _line(timeline, "Retail tariff", lambda span: span.retail, "grid", price)
     mean = _line(timeline, "Mean trade price", lambda span: span.mean_price, "trade", price)
-    mean |= {"mode": "lines+markers", "marker": {"size": 4, "color": "@trade"}}
+    mean |= {"mode": "lines+markers", "marker": _lone_dots(mean["y"])}
     feed_in = _line(timeline, "Feed-in tariff", lambda span: span.feed_in, "grid", price)
     feed_in["line"]["dash"] = "dot"
     traded = _bars(timeline, "Traded energy", lambda span: span.traded_wh, "trade")
@@ -51,7 +55,11 @@ def price_figure(result: RunResult, timeline: Timeline) -> Figure:
         "rangemode": "tozero",
         "tickformat": ".2f",
     }
-    layout["yaxis2"] |= {"domain": [0, 0.32], "title": _title("kWh")}
+    layout["yaxis2"] |= {
+        "domain": [0, 0.32],
+        "title": _title("kWh"),
+        "rangemode": "nonnegative",
+    }
     columns = ["retail_micro_per_kwh", "feed_in_micro_per_kwh", "network_fee_micro_per_kwh"]
     columns += ["orders", "trades", "traded_wh", "second_stage_wh", "turnover_nano"]
     return Figure(
@@ -171,7 +179,6 @@ def _time_layout(timeline: Timeline) -> Spec:
     layout = _frame()
     layout["hovermode"] = "x unified"
     layout["hoversubplots"] = "axis"
-    layout["bargap"] = 0.08
     layout["xaxis"] |= {
         "type": "date",
         "anchor": "y2",
@@ -182,6 +189,10 @@ def _time_layout(timeline: Timeline) -> Spec:
         "spikedash": "dot",
         "title": _title(timeline.axis_title),
         "hoverformat": "%a %-d %B" if timeline.by_day else "%a %-d %B, %H:%M",
+        "tickformatstops": [
+            {"dtickrange": [None, _DAY_MS - 1], "value": "%H:%M\n%-d %B %Y"},
+            {"dtickrange": [_DAY_MS, None], "value": "%-d %B\n%Y"},
+        ],
     }
     layout["yaxis2"] = _axis() | {"fixedrange": True}
     return layout
@@ -189,11 +200,10 @@ def _time_layout(timeline: Timeline) -> Spec:
 
 def _over_time(timeline: Timeline) -> Spec:
     """A trace's place in time: each value holds for its whole slot."""
-    at = [span.at for span in timeline.spans]
     return {
-        "x": at,
+        "x": [span.at for span in timeline.spans],
         "xperiod": timeline.width_ms,
-        "xperiod0": at[0],
+        "xperiod0": timeline.spans[0].at,
         "xperiodalignment": "middle",
     }
 
@@ -201,15 +211,31 @@ def _over_time(timeline: Timeline) -> Spec:
 def _line(
     timeline: Timeline, name: str, read: Callable[[Span], float | None], colour: str, hover: str
 ) -> Spec:
-    """Steps: a value holds for its slot and then jumps."""
+    """Steps: a value holds for its slot and then jumps.
+
+    Plotly jumps halfway between two points. One more point beyond each end, outside the axis,
+    keeps the first and the last slot from being drawn as halves.
+    """
+    values = [read(span) for span in timeline.spans]
     return _over_time(timeline) | {
         "type": "scatter",
         "name": name,
-        "y": [read(span) for span in timeline.spans],
+        "x": [timeline.before, *(span.at for span in timeline.spans), timeline.bounds[1]],
+        "y": [values[0], *values, values[-1]],
         "mode": "lines",
         "line": {"shape": "hvh", "color": f"@{colour}", "width": 2},
         "hovertemplate": hover,
     }
+
+
+def _lone_dots(values: list[float | None]) -> Spec:
+    """Markers for values without neighbours, which a line cannot show."""
+    around = zip([None, *values], values, [*values[1:], None], strict=False)
+    sizes = [
+        6 if value is not None and before is None and after is None else 0
+        for before, value, after in around
+    ]
+    return {"size": sizes, "color": "@trade", "line": {"width": 0}}
 
 
 def _bars(timeline: Timeline, name: str, read_wh: Callable[[Span], int], colour: str) -> Spec:
@@ -219,6 +245,7 @@ def _bars(timeline: Timeline, name: str, read_wh: Callable[[Span], int], colour:
         "name": name,
         "y": [read_wh(span) / WH_PER_KWH for span in timeline.spans],
         "yaxis": "y2",
+        "width": timeline.width_ms * (0.92 if len(timeline.spans) <= _BARS_APART_MAX else 1),
         "marker": {"color": f"@{colour}", "line": {"width": 0}},
         "hovertemplate": "%{y:.2f} kWh",
     }
@@ -321,12 +348,12 @@ def _drawn_wh(book: OrderBook) -> int:
 def _traded_note(book: OrderBook, height: float, currency: str) -> Spec:
     """What was traded, beside the clearing point, on the side that has more room."""
     state = book.slot.state
-    mean = mean_price_text(state.turnover_nano, state.traded_wh)
+    mean = mean_price_text(state.turnover_nano, state.traded_wh, currency)
     left = 2 * book.first_stage_wh > _drawn_wh(book)
     return {
         "x": book.first_stage_wh / WH_PER_KWH,
         "y": height,
-        "text": f"<b>{kwh_text(state.traded_wh)} kWh traded</b><br>mean {mean} {currency}/kWh",
+        "text": f"<b>{kwh_text(state.traded_wh)} kWh traded</b><br>mean {mean}",
         "ax": -36 if left else 36,
         "ay": -20,
         "xanchor": "right" if left else "left",

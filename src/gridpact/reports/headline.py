@@ -20,14 +20,17 @@ def _sellers(result: RunResult) -> Html:
         return joined("Sellers earned ", _change(income, baseline))
     if income:
         earned = money_with_code(income, result.scenario.currency)
-        return joined("Sellers earned ", tag("b", earned), " where the grid pays nothing")
+        return joined("Sellers earned ", tag("b", earned), " instead of nothing")
     return joined("Nobody fed energy in")
 
 
 def _buyers(result: RunResult) -> Html:
-    gains = result.gains
-    if gains.buyer_baseline_nano:
-        return joined("buyers paid ", _change(gains.buyer_cost_nano, gains.buyer_baseline_nano))
+    cost, baseline = result.gains.buyer_cost_nano, result.gains.buyer_baseline_nano
+    if baseline:
+        return joined("buyers paid ", _change(cost, baseline))
+    if cost:
+        paid = money_with_code(cost, result.scenario.currency)
+        return joined("buyers paid ", tag("b", paid), " instead of nothing")
     return joined("nobody took energy from the network")
 
 

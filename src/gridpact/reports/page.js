@@ -23,7 +23,7 @@
   };
 
   // Paper is narrower than most windows; without a size a plot fills its place.
-  const onPaper = { width: 680, height: 400 };
+  const onPaper = { width: 680, height: 320 };
   const draw = (palette, size = {}) => {
     for (const [name, figure] of Object.entries(figures)) {
       const { data, layout } = painted(figure, palette);

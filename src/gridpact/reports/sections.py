@@ -5,8 +5,8 @@ from __future__ import annotations
 from gridpact import __version__
 from gridpact.model import RunResult, TieRule
 from gridpact.reports.amounts import (
-    NO_BREAK,
     count_text,
+    counted,
     fixed,
     kwh_text,
     mean_price_text,
@@ -57,9 +57,9 @@ def opening(result: RunResult, totals: Totals) -> Html:
         tag(
             "p",
             "Compared with the feed-in and retail tariffs alone, for the same meter readings. "
-            f"{count_text(len(scenario.members))} members, {count_text(len(result.slots))} slots "
-            f"of {duration_text(scenario.slot_length_s)}, {count_text(totals.orders)} orders, "
-            f"{count_text(totals.trades)} trades.",
+            f"{counted(len(scenario.members), 'member')}, {counted(len(result.slots), 'slot')} "
+            f"of {duration_text(scenario.slot_length_s)}, {counted(totals.orders, 'order')}, "
+            f"{counted(totals.trades, 'trade')}.",
             class_="lead",
         ),
         _facts(result, totals),
@@ -71,7 +71,9 @@ def _facts(result: RunResult, totals: Totals) -> Html:
     """Four amounts, each beside what it is to be compared with."""
     gains, currency = result.gains, result.scenario.currency
     everybody = all_accounts(result)
-    better = "better off" if everybody.difference_nano >= 0 else "worse off"
+    fees = money_with_code(-everybody.fees_nano, currency)
+    better = "better off, after" if everybody.difference_nano > 0 else "worse off, with"
+    together = f"{better} {fees} of network fees" if everybody.difference_nano else "no difference"
     tariffs = (
         f"feed-in {range_text(totals.feed_in_micro_per_kwh)}, "
         f"retail {range_text(totals.retail_micro_per_kwh)}"
@@ -90,11 +92,11 @@ def _facts(result: RunResult, totals: Totals) -> Html:
         (
             "All members together",
             money_with_code(everybody.difference_nano, currency, signed=True),
-            f"{better}, after {money_with_code(-everybody.fees_nano, currency)} of network fees",
+            together,
         ),
         (
             "Mean trade price",
-            f"{mean_price_text(totals.turnover_nano, totals.traded_wh)}{NO_BREAK}{currency}/kWh",
+            mean_price_text(totals.turnover_nano, totals.traded_wh, currency),
             tariffs,
         ),
     )
@@ -118,13 +120,13 @@ def price_section(result: RunResult, totals: Totals, timeline: Timeline, figure:
         fees = f"{range_text(totals.network_fee_micro_per_kwh)} {result.scenario.currency}/kWh"
         words = (
             f"Members traded in {count_text(totals.trading_slots)} of "
-            f"{count_text(len(result.slots))} slots. A trade is better for both sides than the "
+            f"{counted(len(result.slots), 'slot')}. A trade is better for both sides than the "
             "grid as long as its price lies above the feed-in tariff and"
             + (f", with the network fee of {fees} that the buyer adds," if highest_fee else "")
             + " below the retail tariff."
         )
-    if timeline.by_day:
-        words += " Each step is a day, with tariffs as means; the CSV has every slot."
+    if timeline.note:
+        words += f" {timeline.note}"
     return _section("prices", tag("p", words), plot(figure, result.scenario.name))
 
 
@@ -134,7 +136,7 @@ def order_book_section(result: RunResult, book: OrderBook | None, figure: Figure
         return _section("order-book", tag("p", "Nobody placed an order."))
     state = book.slot.state
     when = slot_text(book.slot.slot, zone_of(result.scenario.time_zone))
-    sides = f"{count_text(len(book.demand))} bids and {count_text(len(book.supply))} offers"
+    sides = f"{counted(len(book.demand), 'bid')} and {counted(len(book.supply), 'offer')}"
     if not state.trades:
         words = f"{when}: {sides} found no price in common."
         return _section("order-book", tag("p", words), plot(figure, result.scenario.name))
@@ -155,7 +157,7 @@ def order_book_section(result: RunResult, book: OrderBook | None, figure: Figure
         tag(
             "p",
             f"{when}, the slot with the most traded energy: {sides} made "
-            f"{count_text(state.trades)} trades. {rule}",
+            f"{counted(state.trades, 'trade')}. {rule}",
         ),
         plot(figure, result.scenario.name),
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from gridpact.model import BillResult, RunResult, SlotResult
 from gridpact.reports.files import write_atomically
 from gridpact.reports.timeline import zone_of
-from gridpact.reports.totals import totals_of
+from gridpact.reports.totals import elapsed_s, totals_of
 
 MECHANISM = "auction"
 
@@ -71,7 +71,6 @@ def run_json(result: RunResult, report_path: Path | None) -> dict[str, object]:
     """
     totals = totals_of(result)
     timings = result.timings_s
-    parts = ("inputs", "compilation", "trading", "summary", "report")
     return {
         "scenario": result.scenario.name,
         "market": MECHANISM,
@@ -102,7 +101,7 @@ def run_json(result: RunResult, report_path: Path | None) -> dict[str, object]:
             "grid": None,
             "ledger": timings.get("ledger"),
             "report": timings.get("report"),
-            "total": timings.get("total", sum(timings.get(part, 0.0) for part in parts)),
+            "total": elapsed_s(result),
         },
         "receipts": dict(result.receipts),
         "bytes": {name: result.sizes.get(name) for name in ("envelopes", "payloads", "store")},

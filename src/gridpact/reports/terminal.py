@@ -14,15 +14,17 @@ from gridpact.reports.amounts import (
     MINUS,
     NO_BREAK,
     count_text,
+    counted,
     kwh_text,
     mean_price_text,
+    money_digits,
     money_text,
     percent_text,
     seconds_text,
 )
 from gridpact.reports.commands import checking_commands
 from gridpact.reports.timeline import days_text
-from gridpact.reports.totals import range_text, refusals_text, totals_of
+from gridpact.reports.totals import elapsed_s, range_text, refusals_text, totals_of
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -78,8 +80,8 @@ def _heading(result: RunResult) -> str:
         (
             scenario.name,
             days_text(result),
-            f"{count_text(len(scenario.members))} members",
-            f"{count_text(len(result.slots))} slots",
+            counted(len(scenario.members), "member"),
+            counted(len(result.slots), "slot"),
             f"{result.engine} engine",
         )
     )
@@ -98,12 +100,13 @@ def _gains(result: RunResult, letters: dict[int, str]) -> Table:
         ("Sellers received", gains.seller_income_nano, gains.seller_baseline_nano),
         ("Buyers paid", gains.buyer_cost_nano, gains.buyer_baseline_nano),
     )
+    digits = money_digits(nano for _, *amounts in rows for nano in amounts)
     for name, with_market, without in rows:
         cells = (
             name,
-            money_text(with_market),
-            money_text(without),
-            money_text(with_market - without, signed=True),
+            money_text(with_market, digits),
+            money_text(without, digits),
+            money_text(with_market - without, digits, signed=True),
             percent_text(with_market - without, without, signed=True),
         )
         shown = [Text(cell.translate(letters)) for cell in cells]
@@ -116,23 +119,22 @@ def _facts(result: RunResult, letters: dict[int, str]) -> RenderableType:
     """Volumes, price, ledger, residuals, time: a label and a line each."""
     totals, timings = totals_of(result), result.timings_s
     currency = result.scenario.currency
-    total_s = timings.get("total", sum(timings.get(p, 0.0) for p in ("inputs", "trading")))
     compilation_s = timings.get("compilation", 0.0)
     facts = {
-        "Traded": f"{kwh_text(totals.traded_wh)} kWh in {count_text(totals.trades)} trades, "
+        "Traded": f"{kwh_text(totals.traded_wh)} kWh in {counted(totals.trades, 'trade')}, "
         f"{percent_text(totals.traded_wh, totals.load_wh)} of consumption",
         "Consumption": f"{kwh_text(totals.load_wh)} kWh; PV {kwh_text(totals.pv_wh)} kWh; "
         f"from grid {kwh_text(totals.grid_import_wh)} kWh, "
         f"to grid {kwh_text(totals.grid_export_wh)} kWh",
-        "Mean price": f"{mean_price_text(totals.turnover_nano, totals.traded_wh)} {currency}/kWh; "
+        "Mean price": f"{mean_price_text(totals.turnover_nano, totals.traded_wh, currency)}; "
         f"feed-in {range_text(totals.feed_in_micro_per_kwh)}, "
         f"retail {range_text(totals.retail_micro_per_kwh)}",
-        "Ledger": f"{count_text(result.ledger.height)} blocks, "
-        f"{count_text(result.ledger.transactions)} transactions; {refusals_text(result)}",
+        "Ledger": f"{counted(result.ledger.height, 'block')}, "
+        f"{counted(result.ledger.transactions, 'transaction')}; {refusals_text(result)}",
         "State root": result.ledger.state_root,
         "Residuals": f"energy {count_text(result.energy_residual_wh)} Wh, "
         f"money {count_text(result.money_residual_nano)} nano-{currency}",
-        "Time": f"{seconds_text(total_s - compilation_s)}, of which clearing "
+        "Time": f"{seconds_text(elapsed_s(result) - compilation_s)}, of which clearing "
         f"{seconds_text(timings.get('clearing', 0.0))}; "
         f"and compilation {seconds_text(compilation_s)}",
     }

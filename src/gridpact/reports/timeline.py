@@ -14,6 +14,7 @@ from gridpact.units import MICRO_PER_CURRENCY
 
 SLOTS_DRAWN_MAX = 1344
 """Two weeks of quarter hours; beyond it single slots are thinner than a line."""
+_BY_DAY = "Each step is a day, with tariffs as means; the CSV has every slot."
 
 
 @lru_cache(maxsize=64)
@@ -96,6 +97,8 @@ class Timeline:
     by_day: bool
     """Whether a step is a day."""
     axis_title: str
+    note: str
+    """What a reader has to know about the axis; often nothing."""
 
     @property
     def bounds(self) -> tuple[str, str]:
@@ -103,12 +106,18 @@ class Timeline:
         last = datetime.fromisoformat(self.spans[-1].at) + timedelta(milliseconds=self.width_ms)
         return self.spans[0].at, f"{last:%Y-%m-%d %H:%M:%S}"
 
+    @property
+    def before(self) -> str:
+        """Start of the step before the first."""
+        first = datetime.fromisoformat(self.spans[0].at) - timedelta(milliseconds=self.width_ms)
+        return f"{first:%Y-%m-%d %H:%M:%S}"
+
 
 def timeline_of(result: RunResult) -> Timeline:
     """The steps of a run.
 
     An axis has no clock changes. So slots lie at their time in the offset that holds when the run
-    starts, and the axis says so when the offset changes on the way.
+    starts, and a note says so when the offset changes on the way.
     """
     scenario = result.scenario
     zone = zone_of(scenario.time_zone)
@@ -116,17 +125,18 @@ def timeline_of(result: RunResult) -> Timeline:
     if len(result.slots) > SLOTS_DRAWN_MAX:
         days = groupby(result.slots, key=lambda slot: slot.state.tariff.billing_day)
         spans = tuple(_span(f"{day} 00:00:00", list(slots)) for day, slots in days)
-        return Timeline(spans, 86_400_000, by_day=True, axis_title="Day")
+        return Timeline(spans, 86_400_000, by_day=True, axis_title="Day", note=_BY_DAY)
     offset = starts[0].utcoffset() or timedelta(0)
     fixed_zone = timezone(offset)
     spans = tuple(
         _span(f"{start.astimezone(fixed_zone):%Y-%m-%d %H:%M:%S}", [slot])
         for start, slot in zip(starts, result.slots, strict=True)
     )
-    title = f"Local time ({scenario.time_zone})"
+    title, note = f"Local time ({scenario.time_zone})", ""
     if any(start.utcoffset() != offset for start in starts):
-        title = f"Time in {fixed_zone}, as clocks in {scenario.time_zone} showed at the start"
-    return Timeline(spans, 1000 * scenario.slot_length_s, by_day=False, axis_title=title)
+        title = f"Time in {fixed_zone}"
+        note = f"Clocks in {scenario.time_zone} change on the way; the plots stay in {fixed_zone}."
+    return Timeline(spans, 1000 * scenario.slot_length_s, False, title, note)
 
 
 def _span(at: str, slots: Sequence[SlotResult]) -> Span:

@@ -116,6 +116,13 @@ def range_text(prices_micro_per_kwh: tuple[int, int]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def elapsed_s(result: RunResult) -> float:
+    """Seconds of the whole run; the sum of its parts where nobody took the time of all."""
+    parts = ("inputs", "compilation", "trading", "summary", "report")
+    timings = result.timings_s
+    return timings.get("total", sum(timings.get(part, 0.0) for part in parts))
+
+
 def refusals_text(result: RunResult) -> str:
     """Whether transactions were refused, and why, for people."""
     refused = {

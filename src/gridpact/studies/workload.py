@@ -1,18 +1,18 @@
 """A small seeded population on a ledger, for tests and studies: who is there and what they send.
 
 Everything it writes is valid when it is executed in the order in which it was written, each phase
-after the receipts of what came before it. It signs with simulated keys and never sees an engine:
-callers submit, and lend it a way to read the state when it has to go on from an existing ledger.
+after the receipts of what came before it. It signs with simulated keys and leaves sending to its
+callers, who lend it a way to read the state when it has to go on from an existing ledger.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from random import Random
 
-from gridpact.codec import Wire
+from gridpact.codec import Wire, sha256
 from gridpact.contracts.bodies import (
     CancelOrder,
     Deposit,
@@ -44,25 +44,27 @@ from gridpact.contracts.genesis import (
 from gridpact.contracts.keys import CLOCK, party_key, position_key, slot_key
 from gridpact.errors import invariant
 from gridpact.model import (
+    METER_SUFFIX,
+    OPERATOR,
     PHASE_BEFORE,
+    PRICE_AUTHORITY,
     AccountMode,
     Clock,
-    SlotOrders,
     Party,
     Phase,
     Quality,
-    SlotReadings,
     Role,
     Side,
+    SlotOrders,
+    SlotReadings,
     SlotState,
     SlotTariff,
     TieRule,
+    Verdict,
 )
-from gridpact.node import EmbeddedEngine, SimulatedKeys, Wallet
+from gridpact.node import EmbeddedEngine, EnginePort, SimulatedKeys, Wallet
 
 MARKET = "m"
-OPERATOR = "operator"
-PRICE_AUTHORITY = "price-authority"
 METERING_OPERATOR = "metering-operator"
 VALIDATORS = ("validator-a", "validator-b")
 """May move a phase together when the operator is silent."""
@@ -106,9 +108,21 @@ def reader(engine: EmbeddedEngine) -> Read:
     return read
 
 
+async def send(engine: EnginePort, batch: Sequence[Signed]) -> list[Verdict]:
+    """Submit all, wait until each is durable or refused, and say what each was told."""
+    ids = [sha256(envelope) for envelope, _ in batch]
+    told = [await engine.submit(envelope, sealed) for envelope, sealed in batch]
+    taken = [id_ for id_, verdict in zip(ids, told, strict=True) if verdict == Verdict.ACCEPTED]
+    outcomes = iter(await engine.receipts(taken))
+    return [
+        Verdict(next(outcomes).verdict) if verdict == Verdict.ACCEPTED else verdict
+        for verdict in told
+    ]
+
+
 def meter_of(member: str) -> str:
     """Id of a member's meter."""
-    return f"{member}.meter"
+    return member + METER_SUFFIX
 
 
 def start_of(slot: int) -> int:
@@ -256,6 +270,16 @@ class Workload:
     def opening(self, slots: int) -> list[list[Signed]]:
         """From nothing to `slots` open slots, in two batches: all claims, then their barrier."""
         return [self.registrations() + self.tariffs(0, slots), [self.move(Phase.OPEN, 0, slots)]]
+
+    async def open_market(self, engine: EnginePort, slots: int = 8) -> None:
+        """Bring a new ledger to where orders can come: `opening`, sent and accepted.
+
+        Raises:
+            InvariantError: something was refused.
+        """
+        for batch in self.opening(slots):
+            told = set(await send(engine, batch))
+            invariant(told == {Verdict.ACCEPTED}, f"opening the market was told {told}")
 
     def orders(self, count: int) -> list[Signed]:
         """Orders of all members in turn, over all open slots, within the cap.

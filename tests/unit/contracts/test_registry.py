@@ -4,8 +4,23 @@ what was signed, never by who came first."""
 from __future__ import annotations
 
 import pytest
+
+from gridpact.codec import CodecError, Wire, decode, encode
+from gridpact.contracts.bodies import (
+    Claim,
+    GrantRole,
+    Kind,
+    RegisterParticipant,
+    RotateKey,
+    SetTariff,
+)
+from gridpact.contracts.keys import claim_key, metering_key, party_key
+from gridpact.ledger import Account, Secret, account_key, secret_key
+from gridpact.model import AccountMode, Meter, Metering, Party, Phase, Role, Verdict
+from gridpact.node import SimulatedKeys
 from ledger_bench import (
     AUDITOR,
+    MARKET,
     METERING,
     OPERATOR,
     PRICES,
@@ -16,13 +31,6 @@ from ledger_bench import (
     Bench,
     genesis_with,
 )
-
-from gridpact.codec import CodecError, Wire, decode, encode
-from gridpact.contracts.bodies import Claim, GrantRole, Kind, RegisterParticipant
-from gridpact.contracts.keys import claim_key, metering_key, party_key
-from gridpact.ledger import Account, Secret, account_key, secret_key
-from gridpact.model import AccountMode, Meter, Metering, Party, Phase, Role, Verdict
-from gridpact.node import SimulatedKeys
 
 SECOND = "operator-2"
 
@@ -315,33 +323,16 @@ def test_the_old_key_is_good_until_the_barrier_and_the_new_one_after_it(bench: B
     old, new = bench.party(PRICES).public_key, bench.keys.pair("prices-2")[0]
     bench.accept(bench.rotate(PRICES, "prices-2"))
     assert bench.party(PRICES).public_key == old
-    body = decode_tariff(bench)
+    body = SetTariff(MARKET, SLOT, 1, TARIFF, 0)
     early = bench.sign(PRICES, Kind.TARIFF, body, nonce=2, key_of="prices-2")
     assert bench.decide(early).receipts[0].verdict == Verdict.BAD_SIGNATURE
     assert bench.party(PRICES).nonce == 1
     bench.accept(bench.sign(PRICES, Kind.TARIFF, body, nonce=2))
     bench.move(Phase.OPEN)
     assert bench.party(PRICES) == Party(new, int(Role.PRICE_AUTHORITY), 2, 0)
-    late = bench.sign(PRICES, Kind.ROTATE_KEY, RegisterNothing(bytes(32), 0), nonce=3)
+    late = bench.sign(PRICES, Kind.ROTATE_KEY, RotateKey(old, 0), nonce=3)
     assert bench.decide(late).receipts[0].verdict == Verdict.BAD_SIGNATURE
-    again = bench.sign(
-        PRICES, Kind.ROTATE_KEY, RegisterNothing(bytes(32), 0), nonce=3, key_of="prices-2"
-    )
-    bench.accept(again)
-
-
-class RegisterNothing(Wire, frozen=True):
-    """The shape of `RotateKey`."""
-
-    public_key: bytes
-    submitted_ms: int
-
-
-def decode_tariff(bench: Bench) -> Wire:
-    """The body of a tariff transaction, to be signed in another way."""
-    transaction = bench.application.readable(Bench().tariff(TARIFF)[0])
-    assert not isinstance(transaction, Verdict)
-    return transaction.body
+    bench.accept(bench.sign(PRICES, Kind.ROTATE_KEY, RotateKey(old, 0), nonce=3, key_of="prices-2"))
 
 
 def test_the_latest_signed_of_two_new_keys_stays(bench: Bench) -> None:
