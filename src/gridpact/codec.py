@@ -45,20 +45,33 @@ class CodecError(GridpactError):
     """Bytes that are not the canonical encoding of the expected type."""
 
 
+_UNSIGNED_64 = b"\xcf"
+"""MessagePack's mark of a number that may be beyond signed 64 bits; also an ordinary byte, so what
+contains it is looked at again."""
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
 
 
 def encode(value: Wire) -> bytes:
-    """The canonical bytes of `value`. What does not fit 64 bits cannot be encoded.
+    """The canonical bytes of `value`.
 
     Raises:
-        CodecError: a number is outside what MessagePack can carry.
+        CodecError: a number is outside signed 64 bits.
     """
     try:
-        return _encoder.encode(value)
+        data = _encoder.encode(value)
     except OverflowError as error:
         raise CodecError(f"{type(value).__name__} has a number beyond 64 bits") from error
+    if _UNSIGNED_64 in data and _largest(msgspec.msgpack.decode(data)) > INT64_MAX:
+        raise CodecError(f"{type(value).__name__} has a number beyond 64 bits")
+    return data
+
+
+def _largest(value: object) -> int:
+    """The largest number in nested lists, 0 at least."""
+    if isinstance(value, list):
+        return max(map(_largest, value), default=0)
+    return value if isinstance(value, int) else 0
 
 
 def decode(wire_type: type[WireType], data: bytes) -> WireType:

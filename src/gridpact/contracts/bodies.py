@@ -7,7 +7,7 @@ A tag never changes its meaning and a shape never changes under its tag: a new s
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -21,7 +21,7 @@ from gridpact.codec import (
     Text,
     Wire,
 )
-from gridpact.model import AccountMode, Phase, Quality, Role, Side, SlotTariff
+from gridpact.model import AccountMode, Phase, Quality, Side, SlotTariff
 
 
 class Kind(IntEnum):
@@ -73,7 +73,8 @@ class GrantRole(Wire, frozen=True):
     """Gives a party a role, or takes it. In force from the next barrier."""
 
     party: Name
-    role: Role
+    role: Literal[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
+    """One `Role`."""
     granted: Annotated[int, Meta(ge=0, le=1)]
     submitted_ms: Natural
 

@@ -12,6 +12,7 @@ from gridpact.contracts.keys import claim_key
 from gridpact.ledger import Draft
 from gridpact.ledger.envelope import SALT_BYTES, Envelope
 from gridpact.model import Role, Verdict
+from gridpact.units import fits_int64
 
 
 @dataclass(slots=True)
@@ -74,8 +75,14 @@ class KindRule:
 
 
 def slots_of_range(rules: Rules, market: Market, first_start_s: int, slots: int) -> range | None:
-    """Starts of a range of slots; None when it is misaligned or longer than the limits allow."""
+    """Starts of a range of slots.
+
+    Returns:
+        None when it is misaligned, longer than the limits allow, or ends beyond 64 bits.
+    """
     length_s = market.slot_length_s
-    if first_start_s % length_s or slots > rules.genesis.limits.slots_per_phase:
+    end_s = first_start_s + slots * length_s
+    too_long = slots > rules.genesis.limits.slots_per_phase or not fits_int64(end_s)
+    if first_start_s % length_s or too_long:
         return None
-    return range(first_start_s, first_start_s + slots * length_s, length_s)
+    return range(first_start_s, end_s, length_s)

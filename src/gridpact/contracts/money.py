@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridpact.contracts.bodies import Deposit, MoneyPayload, Withdraw
 from gridpact.contracts.call import Call
-from gridpact.ledger import Account, Draft, Leg, account_key, system_key
+from gridpact.ledger import Account, AmountOverflowError, Draft, Leg, account_key, system_key
 from gridpact.model import Verdict
 
 BANK = system_key("bank")
@@ -28,9 +28,11 @@ def apply_deposit(
 
 
 def withdraw(call: Call, body: Withdraw, payload: MoneyPayload) -> Verdict:
-    """Holds the amount at once. Refusals: INSUFFICIENT_FUNDS."""
+    """Holds the amount at once. Refusals: UNKNOWN_PARTY, INSUFFICIENT_FUNDS."""
     key = account_key(call.sender)
-    account = call.draft.require(key, Account)
+    account = call.draft.get(key, Account)
+    if account is None:
+        return Verdict.UNKNOWN_PARTY
     amount = payload.amount_nano
     if not account.can_hold(amount):
         return Verdict.INSUFFICIENT_FUNDS
@@ -41,7 +43,11 @@ def withdraw(call: Call, body: Withdraw, payload: MoneyPayload) -> Verdict:
 def apply_withdraw(
     draft: Draft, sender: str, body: Withdraw, payload: MoneyPayload, salt: bytes
 ) -> Verdict:
-    """Pays what was held. Refusals: none, the money is in escrow."""
-    amount = payload.amount_nano
-    draft.post(Leg(account_key(sender), 0, -amount), Leg(BANK, amount, 0))
+    """Pays what was held, or gives it back. Refusals: OVERFLOW of the bank's balance."""
+    account, amount = account_key(sender), payload.amount_nano
+    try:
+        draft.post(Leg(account, 0, -amount), Leg(BANK, amount, 0))
+    except AmountOverflowError:
+        draft.post(Leg(account, amount, -amount))
+        return Verdict.OVERFLOW
     return Verdict.ACCEPTED

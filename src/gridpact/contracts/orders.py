@@ -26,8 +26,8 @@ def exposure_nano(order: OrderPayload, tariff: SlotTariff) -> int:
 def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
     """Adds an open order.
 
-    Refusals: UNKNOWN_MARKET, UNKNOWN_SLOT, GATE_CLOSED, PRICE_OUT_OF_BAND, LIMIT_WRONG,
-    TOO_MANY_ORDERS, INSUFFICIENT_FUNDS, METER_MISSING.
+    Refusals: UNKNOWN_MARKET, UNKNOWN_SLOT, UNKNOWN_PARTY, GATE_CLOSED, PRICE_OUT_OF_BAND,
+    LIMIT_WRONG, TOO_MANY_ORDERS, INSUFFICIENT_FUNDS, METER_MISSING, OVERFLOW.
     """
     market = call.rules.markets.get(body.market)
     if market is None:
@@ -35,6 +35,10 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
     slot = call.draft.get(slot_key(body.market, body.slot_start_s), SlotState)
     if slot is None:
         return Verdict.UNKNOWN_SLOT
+    account_of_sender = account_key(call.sender)
+    account = call.draft.get(account_of_sender, Account)
+    if account is None:
+        return Verdict.UNKNOWN_PARTY
     if slot.phase != Phase.OPEN:
         return Verdict.GATE_CLOSED
     price, limit = payload.price_micro_per_kwh, payload.limit_micro_per_kwh
@@ -49,13 +53,12 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
     if len(orders) >= market.orders_per_slot:
         return Verdict.TOO_MANY_ORDERS
     escrow = exposure_nano(payload, slot.tariff)
-    account = account_key(call.sender)
-    if not call.draft.require(account, Account).can_hold(escrow):
+    if not account.can_hold(escrow):
         return Verdict.INSUFFICIENT_FUNDS
     metering = call.draft.require(metering_key(call.sender), Metering)
     if not any(meter.since_phase <= slot.opened_phase for meter in metering.meters):
         return Verdict.METER_MISSING
-    call.draft.post(Leg(account, -escrow, escrow))
+    call.draft.post(Leg(account_of_sender, -escrow, escrow))
     order = Order(
         call.envelope.nonce,
         payload.side,

@@ -53,8 +53,8 @@ def move_phase(call: Call, body: MovePhase, _: None) -> Verdict:
     The operator's word is enough. Validators need to be several, and late: their phase carries a
     `not_before` after the slot's end plus the delay of the genesis file.
 
-    Refusals: UNKNOWN_MARKET, PHASE_NUMBER_WRONG, PHASE_STEP_WRONG, RANGE_WRONG, TARIFF_MISSING,
-    READINGS_MISSING, TOO_EARLY, ALREADY_ENDORSED.
+    Refusals: UNKNOWN_MARKET, PHASE_NUMBER_WRONG, RANGE_WRONG, PHASE_STEP_WRONG, TOO_EARLY,
+    ALREADY_ENDORSED, READINGS_MISSING, TARIFF_MISSING, OVERFLOW.
     """
     draft, rules = call.draft, call.rules
     market = rules.markets.get(body.market)
@@ -72,15 +72,18 @@ def move_phase(call: Call, body: MovePhase, _: None) -> Verdict:
     }
     if any((slot.phase if slot is not None else None) != before for slot in slots.values()):
         return Verdict.PHASE_STEP_WRONG
+    by_validators = Role.OPERATOR not in call.roles
+    if by_validators:
+        verdict = _judge_endorsement(call, body, starts[-1] + market.slot_length_s)
+        if verdict != Verdict.ACCEPTED:
+            return verdict
     if body.phase == Phase.METERED and not all(
         slot is not None and all_have_reported(draft, market.market, start_s, slot)
         for start_s, slot in slots.items()
     ):
         return Verdict.READINGS_MISSING
-    if Role.OPERATOR not in call.roles:
-        verdict = _endorse(call, body, starts[-1] + market.slot_length_s)
-        if verdict is not None:
-            return verdict
+    if by_validators and not _endorse(call, body):
+        return Verdict.ACCEPTED
     draft.phase = body.number
     apply_claims(draft, rules)
     if draft.entry(endorsement_key(body.number)) is not None:
@@ -127,21 +130,26 @@ def _clock_after(clock: Clock, body: MovePhase, starts: range) -> Clock:
     return Clock(body.number, closed_s)
 
 
-def _endorse(call: Call, body: MovePhase, slots_end_s: int) -> Verdict | None:
-    """Count a validator's request; None when this one completes the number.
-
-    Refusals: TOO_EARLY, ALREADY_ENDORSED.
-    """
-    fallback = call.rules.genesis.fallback
-    if body.not_before_s < slots_end_s + fallback.delay_s:
+def _judge_endorsement(call: Call, body: MovePhase, slots_end_s: int) -> Verdict:
+    """Whether a validator may ask for this. Refusals: TOO_EARLY, ALREADY_ENDORSED."""
+    if body.not_before_s < slots_end_s + call.rules.genesis.fallback.delay_s:
         return Verdict.TOO_EARLY
-    key = endorsement_key(body.number)
-    held = call.draft.get(key, Endorsement)
-    bodies = held.bodies if held is not None else []
-    if any(validator == call.sender.encode() for validator, _ in bodies):
+    asked = _endorsements(call, body.number)
+    if any(validator == call.sender.encode() for validator, _ in asked):
         return Verdict.ALREADY_ENDORSED
-    bodies = sorted([*bodies, [call.sender.encode(), encode(body)]])
-    if sum(asked == encode(body) for _, asked in bodies) >= fallback.quorum:
-        return None
-    call.draft.put(key, Endorsement(bodies))
     return Verdict.ACCEPTED
+
+
+def _endorse(call: Call, body: MovePhase) -> bool:
+    """Count a validator's request; whether enough now ask for the same."""
+    asked = [*_endorsements(call, body.number), [call.sender.encode(), encode(body)]]
+    same = sum(other == encode(body) for _, other in asked)
+    if same >= call.rules.genesis.fallback.quorum:
+        return True
+    call.draft.put(endorsement_key(body.number), Endorsement(sorted(asked)))
+    return False
+
+
+def _endorsements(call: Call, number: int) -> list[list[bytes]]:
+    held = call.draft.get(endorsement_key(number), Endorsement)
+    return held.bodies if held is not None else []

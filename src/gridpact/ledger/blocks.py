@@ -63,6 +63,13 @@ class Record(Wire, frozen=True):
     """sha256(market_root || engine_root)."""
 
 
+class ValidatorSet(Wire, frozen=True):
+    """Who decides, with what weight."""
+
+    validators: list[tuple[str, int]]
+    """(party id, voting weight), by id."""
+
+
 class EngineState(Wire, frozen=True):
     """What the engine is in; differs between engines and is outside the market root."""
 
@@ -90,8 +97,7 @@ def engine_root(state: EngineState) -> bytes:
 
 def validators_id(state: EngineState) -> bytes:
     """Id of the validator set with its weights."""
-    text = "\n".join(f"{party} {weight}" for party, weight in state.validators)
-    return tagged_hash(b"gridpact/validators/v1", text.encode())
+    return tagged_hash(b"gridpact/validators/v1", encode(ValidatorSet(state.validators)))
 
 
 def state_root(market_root: bytes, engine: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import msgspec
 
-from gridpact.codec import Hash, Int64, Natural, Wire, WireType, encode, sha256
+from gridpact.codec import CodecError, Hash, Int64, Natural, Wire, WireType, encode, sha256
 from gridpact.errors import InvariantError
 from gridpact.units import fits_int64
 
@@ -225,7 +225,12 @@ class Draft:
         return sorted(keys)
 
     def put(self, key: str, value: Wire, salt: bytes = b"") -> None:
-        """Write one value; `salt` is given for sealed namespaces only."""
+        """Write one value; `salt` is given for sealed namespaces only.
+
+        Raises:
+            AmountOverflowError: a number of it would leave 64 bits.
+            InvariantError: the salt does not fit the namespace.
+        """
         namespace = self.state.namespace(key)
         privacy = namespace.privacy
         if (privacy is Privacy.SEALED) != bool(salt):
@@ -236,6 +241,7 @@ class Draft:
                 salt = before.salt
             else:
                 salt = self.derived_salt(owner_of(key), key)
+        _check_range(value)
         self.writes[key] = Entry(value, salt, self.phase)
         if namespace.group is not None:
             self._listed.setdefault(namespace.group(key), {})[key] = True
@@ -260,7 +266,8 @@ class Draft:
 
         Raises:
             InvariantError: the set does not balance, or an escrow would go below zero.
-            AmountOverflowError: a balance would leave 64 bits.
+            AmountOverflowError: a balance would leave 64 bits, or would when its escrow comes
+                back.
         """
         if sum(leg.available_nano + leg.escrow_nano for leg in legs):
             raise InvariantError(f"postings do not balance: {legs}")
@@ -269,7 +276,7 @@ class Draft:
             account = moved.get(leg.account) or self.require(leg.account, Account)
             available = account.available_nano + leg.available_nano
             escrow = account.escrow_nano + leg.escrow_nano
-            if not (fits_int64(available) and fits_int64(escrow)):
+            if not all(map(fits_int64, (available, escrow, available + escrow))):
                 raise AmountOverflowError(leg.account)
             if escrow < 0:
                 raise InvariantError(f"escrow of {leg.account} would be {escrow} nano")
@@ -285,7 +292,7 @@ class Draft:
             Its bytes with the salt in front, for a tree that commits to it.
         """
         salt = self.derived_salt(owner, f"{series}/{index}")
-        data = encode(value)
+        data = _check_range(value)
         self.documents.append(Document(owner, series, index, salt, data))
         return salt + data
 
@@ -312,3 +319,15 @@ class Draft:
                 self.state.delete(key)
             else:
                 self.state.put(key, entry)
+
+
+def _check_range(value: Wire) -> bytes:
+    """The bytes of a value that is about to be kept.
+
+    Raises:
+        AmountOverflowError: a sum in it has left 64 bits.
+    """
+    try:
+        return encode(value)
+    except CodecError as error:
+        raise AmountOverflowError(str(error)) from error

@@ -47,50 +47,52 @@ class Verdict(IntEnum):
     """The payload has the right hash but is not canonical for its kind."""
     ROLE_MISSING = 22
     """The sender does not hold the role that this kind asks for."""
-    OVERFLOW = 23
-    """An amount would leave the signed 64-bit range."""
-    UNKNOWN_MARKET = 24
-    UNKNOWN_SLOT = 25
-    """The slot was never opened, or is final and gone."""
-    UNKNOWN_PARTY = 26
-    """A party, meter or participant named in the transaction is not registered."""
-    ALREADY_REGISTERED = 27
-    PHASE_NUMBER_WRONG = 28
+    UNKNOWN_MARKET = 23
+    UNKNOWN_SLOT = 24
+    """The slot was never opened."""
+    UNKNOWN_PARTY = 25
+    """A party, meter or participant named in the transaction is not registered, or the sender has
+    no account."""
+    ALREADY_REGISTERED = 26
+    PHASE_NUMBER_WRONG = 27
     """Phase numbers have no gaps: the next one is one above the last."""
+    RANGE_WRONG = 28
+    """The range of slots is empty, too long, not aligned to the market's slot length, or ends
+    beyond 64 bits of time."""
     PHASE_STEP_WRONG = 29
     """A slot in the range is not in the phase just before the requested one."""
-    RANGE_WRONG = 30
-    """The range of slots is empty, too long, or not aligned to the market's slot length."""
-    TARIFF_MISSING = 31
-    """A slot cannot open before the price authority has set its tariff."""
-    TARIFF_WRONG = 32
-    """Feed-in plus network fee must be below retail, and an open slot's tariff is fixed."""
-    READINGS_MISSING = 33
-    """A meter that was active when the slot opened has not reported; nothing counts as zero."""
-    TOO_EARLY = 34
+    TOO_EARLY = 30
     """Validators may move a phase only after the stated delay."""
-    ALREADY_ENDORSED = 35
-    GATE_CLOSED = 36
+    ALREADY_ENDORSED = 31
+    READINGS_MISSING = 32
+    """A meter that was active when the slot opened has not reported; nothing counts as zero."""
+    TARIFF_MISSING = 33
+    """A slot cannot open before the price authority has set its tariff."""
+    TARIFF_WRONG = 34
+    """Feed-in plus network fee must be below retail, and an open slot's tariff is fixed."""
+    GATE_CLOSED = 35
     """Orders of this slot can no longer be sent or cancelled."""
-    NOT_DELIVERED = 37
+    NOT_DELIVERED = 36
     """A reading for a slot that has not been delivered yet."""
-    PRICE_OUT_OF_BAND = 38
+    PRICE_OUT_OF_BAND = 37
     """Price and limit must lie between feed-in and retail of the slot."""
-    LIMIT_WRONG = 39
+    LIMIT_WRONG = 38
     """A bid's limit is at least its price, an offer's at most."""
-    TOO_MANY_ORDERS = 40
+    TOO_MANY_ORDERS = 39
     """The sender's cap of open orders in this slot is reached."""
-    UNKNOWN_ORDER = 41
-    INSUFFICIENT_FUNDS = 42
+    UNKNOWN_ORDER = 40
+    INSUFFICIENT_FUNDS = 41
     """The account would go below its limit."""
-    METER_MISSING = 43
+    METER_MISSING = 42
     """The sender has no meter that was active when the slot opened."""
-    METER_FOREIGN = 44
+    METER_FOREIGN = 43
     """The sender may not report for this meter, or the owner has no such meter."""
-    VERSION_STALE = 45
+    VERSION_STALE = 44
     """This sender has already reported this version or a later one."""
-    READING_CLOSED = 46
+    READING_CLOSED = 45
     """The slot is final: corrections are over."""
+    OVERFLOW = 46
+    """A balance would leave the signed 64-bit range."""
 
 
 FIRST_RULE_VERDICT = Verdict.EXPIRED

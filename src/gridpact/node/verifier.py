@@ -24,8 +24,10 @@ class VerifierProcess:
         self._turn = asyncio.Lock()
 
     async def verify(self, checks: Sequence[Check]) -> list[bool]:
-        """Verdicts in order. Frames are sent at once and answered in turn, so several may be on
-        their way; a worker that died is replaced and asked again once.
+        """Verdicts in order.
+
+        Frames are sent at once and answered in turn, so several may be on their way. A worker
+        that died is replaced and asked again once.
         """
         if not checks:
             return []

@@ -17,8 +17,6 @@ NOT_AVAILABLE = "n/a"
 
 _SMALL_NANO = NANO_PER_CURRENCY // 10
 """Below a tenth of the currency an amount in a sentence shows four decimals."""
-_TINY_NANO = NANO_PER_CURRENCY // 200
-"""Up to half a hundredth two decimals would show nothing."""
 
 
 def fixed(numerator: int, denominator: int, digits: int, *, signed: bool = False) -> str:
@@ -75,13 +73,18 @@ def money_digits(amounts_nano: Iterable[int]) -> int:
 
 
 def money_text(amount_nano: int, digits: int = 2, *, signed: bool = False) -> str:
-    """An amount for a column headed by the currency; four decimals where two would be zero.
+    """An amount for a column headed by the currency.
 
-    >>> money_text(14_563_154_877), money_text(4_000_000), money_text(0)
-    ('14.56', '0.0040', '0.00')
+    Where so few decimals would show nothing there are four, or all nine: an amount that is not
+    zero never looks like it, and keeps its sign.
+
+    >>> money_text(14_563_154_877), money_text(4_000_000), money_text(31_480), money_text(0)
+    ('14.56', '0.0040', '0.000031480', '0.00')
     """
-    tiny = 0 < abs(amount_nano) <= _TINY_NANO
-    return fixed(amount_nano, NANO_PER_CURRENCY, 4 if tiny else digits, signed=signed)
+    for tried in (digits, 4):
+        if amount_nano == 0 or 2 * abs(amount_nano) * 10**tried > NANO_PER_CURRENCY:
+            return fixed(amount_nano, NANO_PER_CURRENCY, tried, signed=signed)
+    return fixed(amount_nano, NANO_PER_CURRENCY, 9, signed=signed)
 
 
 def money_exact(amount_nano: int) -> str:

@@ -11,14 +11,16 @@ from gridpact.errors import StoreError
 def write_atomically(path: Path, text: str) -> None:
     """Write UTF-8 text beside its place, make it durable, then rename it there.
 
+    What UTF-8 cannot say, such as half a character in the name of a folder, becomes a `?`.
+
     Raises:
         StoreError: the disk refused; what was at `path` before is still there.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         try:
-            with aside.open("xb") as file:
-                file.write(text.encode())
+            with aside.open("wb") as file:
+                file.write(text.encode(errors="replace"))
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)

@@ -239,7 +239,7 @@ def method_section(result: RunResult) -> Html:
         "Sources": joined(*(tag("div", tag("code", source)) for source in result.sources)),
         "Software": f"gridpact {__version__}",
         "Time": ", ".join(
-            f"{name} {seconds_text(seconds)}" for name, seconds in sorted(result.timings_s.items())
+            f"{name} {seconds_text(seconds)}" for name, seconds in result.timings_s.items()
         ),
     }
     words = {

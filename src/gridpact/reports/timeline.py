@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from itertools import groupby
 from zoneinfo import ZoneInfo
@@ -14,6 +14,11 @@ from gridpact.units import MICRO_PER_CURRENCY
 
 SLOTS_DRAWN_MAX = 1344
 """Two weeks of quarter hours; beyond it single slots are thinner than a line."""
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _BY_DAY = "Each step is a day, with tariffs as means; the CSV has every slot."
 
 
@@ -28,9 +33,13 @@ def zone_of(text: str) -> tzinfo:
     return ZoneInfo(text)
 
 
-def date_text(moment: datetime, *, with_year: bool = True) -> str:
-    """A date for people, `Thu 9 June 2016`."""
-    return f"{moment:%a} {moment.day} {moment:%B}" + (f" {moment.year}" if with_year else "")
+def date_text(day: date) -> str:
+    """A date for people, the same in every locale.
+
+    >>> date_text(date(2016, 6, 9))
+    'Thu 9 June 2016'
+    """
+    return f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def slot_text(slot: Slot, zone: tzinfo) -> str:
@@ -43,11 +52,10 @@ def slot_text(slot: Slot, zone: tzinfo) -> str:
 def days_text(result: RunResult) -> str:
     """The traded days for people."""
     first = result.scenario.first_day
-    start = datetime(first.year, first.month, first.day, tzinfo=UTC)
     if result.scenario.days == 1:
-        return date_text(start)
-    last = start + timedelta(days=result.scenario.days - 1)
-    return f"{date_text(start)} to {date_text(last)}"
+        return date_text(first)
+    last = first + timedelta(days=result.scenario.days - 1)
+    return f"{date_text(first)} to {date_text(last)}"
 
 
 def duration_text(length_s: int) -> str:
@@ -136,7 +144,8 @@ def timeline_of(result: RunResult) -> Timeline:
     if any(start.utcoffset() != offset for start in starts):
         title = f"Time in {fixed_zone}"
         note = f"Clocks in {scenario.time_zone} change on the way; the plots stay in {fixed_zone}."
-    return Timeline(spans, 1000 * scenario.slot_length_s, False, title, note)
+    width_ms = 1000 * scenario.slot_length_s
+    return Timeline(spans, width_ms, by_day=False, axis_title=title, note=note)
 
 
 def _span(at: str, slots: Sequence[SlotResult]) -> Span:

@@ -48,7 +48,7 @@ Entries = dict[str, Entry]
 BATCH = 500
 WILD_BATCH = 40
 """Mutants that may be accepted go one at a time, so that each can be compared."""
-BARRIER_EVERY = 4
+BARRIER_EVERY = 3
 """Batches between two phases."""
 BLOCK_MAX = 64
 """Largest block of the faulty proposer."""
@@ -63,16 +63,16 @@ _SAME = {(verdict, verdict) for verdict in Verdict} | {(Verdict.NONCE_USED, Verd
 """(at the door, in a block) that agree. The door does not spend a check of a signature on a nonce
 that is gone."""
 _SHARES = {
-    "blind": 30,
-    "envelope": 24,
+    "blind": 25,
+    "envelope": 22,
     "body": 14,
     "grammar": 12,
-    "signature": 8,
-    "payload": 4,
-    "rule": 4,
-    "role": 2,
-    "replay": 1,
-    "nonce": 1,
+    "signature": 9,
+    "payload": 5,
+    "rule": 6,
+    "role": 3,
+    "replay": 2,
+    "nonce": 2,
 }
 
 

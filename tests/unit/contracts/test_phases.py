@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from gridpact.codec import encode
-from gridpact.contracts.bodies import Endorsement, Kind, MovePhase
+from gridpact.contracts.bodies import Endorsement, MovePhase
 from gridpact.contracts.genesis import DEFAULT_LIMITS, FallbackRule
 from gridpact.contracts.keys import CLOCK, endorsement_key
 from gridpact.model import PHASE_BEFORE, Clock, Phase, Role, SlotState, Verdict
@@ -424,4 +424,3 @@ def test_the_first_reason_wins(bench: Bench) -> None:
     bench.refuse(bench.phase(Phase.METERED, **early), Verdict.TOO_EARLY)
     again = late(bench, VALIDATORS[0], Phase.METERED)
     bench.refuse(again, Verdict.ALREADY_ENDORSED, time_s=LATE_S)
-    assert Kind.PHASE == 23

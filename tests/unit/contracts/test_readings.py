@@ -1,4 +1,4 @@
-"""Goal: only who may report is heard, versions of two senders stand side by side, nothing is lost."""
+"""Goal: only who may report is heard, and versions of two senders stand side by side."""
 
 from __future__ import annotations
 

@@ -1,0 +1,379 @@
+"""Goal: a slot's money by hand, from contracts and readings to bills, corrections and archive.
+
+Import 0.30, export 0.08, network fee 0.02 per kWh; every member starts with 10.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from gridpact.codec import decode, encode
+from gridpact.contracts.keys import position_group
+from gridpact.ledger import Document
+from gridpact.ledger.trees import EMPTY_TREE, Frontier, leaf_hash, merkle_root
+from gridpact.model import (
+    AccountMode,
+    Bill,
+    BillLine,
+    LineKind,
+    Phase,
+    Quality,
+    SlotTariff,
+    Verdict,
+)
+from gridpact.units import QUANTITY_MAX
+from ledger_bench import (
+    DAY,
+    LENGTH_S,
+    MARKET,
+    METERING,
+    SLOT,
+    TARIFF,
+    UNIT,
+    Bench,
+)
+
+TEN = 10 * UNIT
+NEXT = SLOT + LENGTH_S
+PURCHASE, SALE, FEE, IMPORT, EXPORT = LineKind
+REFERENCE = f"{MARKET}.{SLOT}.0"
+
+
+class Books:
+    """Collects the documents of all blocks."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.documents: list[Document] = []
+
+    def walk(self, last: Phase, *, first_s: int = SLOT) -> None:
+        start = self.bench.slot(first_s).phase
+        for phase in Phase:
+            if start < phase <= last:
+                self.bench.move(phase, first_s=first_s)
+                assert self.bench.result is not None
+                self.documents += self.bench.result.documents
+
+    def lines(self, owner: str) -> list[BillLine]:
+        """A participant's lines of the day, checked against the tree in its bill."""
+        own = [document for document in self.documents if document.owner == owner]
+        assert [document.index for document in own] == list(range(len(own)))
+        assert {document.series for document in own} <= {f"bill/{owner}/{DAY}"}
+        frontier = Frontier()
+        for document in own:
+            frontier = frontier.append(leaf_hash(document.salt + document.data))
+        lines = [decode(BillLine, document.data) for document in own]
+        if own:
+            bill = self.bench.bill(owner)
+            assert (bill.lines, bill.frontier) == (len(own), list(frontier.hashes))
+            assert bill.total_nano == sum(line.amount_nano for line in lines)
+        return lines
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Ann buys 600 Wh of Bob at 0.15; Eve only has a meter; `SLOT` is delivered."""
+    bench = Bench()
+    bench.join("ann", "bob", "eve", deposit_nano=TEN)
+    bench.open(slots=2)
+    bench.accept(bench.bid("ann", 200_000, 1_000), bench.offer("bob", 100_000, 600))
+    bench.walk(Phase.DELIVERED)
+    return bench
+
+
+@pytest.fixture
+def books(bench: Bench) -> Books:
+    return Books(bench)
+
+
+def report(bench: Bench, ann: int, bob: int, eve: int) -> None:
+    """Net readings, + = injection."""
+    for member, net in (("ann", ann), ("bob", bob), ("eve", eve)):
+        bench.accept(bench.reading(member, max(0, -net), max(0, net)))
+
+
+def test_a_slot_by_hand(bench: Bench, books: Books) -> None:
+    """Ann takes 1,000 and Bob feeds in 500 of the 600 he sold; Eve feeds in 250."""
+    report(bench, -1_000, 500, 250)
+    books.walk(Phase.SETTLED)
+    assert books.lines("ann") == [
+        BillLine(SLOT, PURCHASE, 0, REFERENCE, 600, 300_000, -90_000_000),
+        BillLine(SLOT, FEE, 0, REFERENCE, 600, 40_000, -12_000_000),
+        BillLine(SLOT, IMPORT, 0, "ann.meter/v1", 400, 600_000, -120_000_000),
+    ]
+    assert books.lines("bob") == [
+        BillLine(SLOT, SALE, 0, REFERENCE, 600, 300_000, 90_000_000),
+        BillLine(SLOT, IMPORT, 0, "bob.meter/v1", 100, 600_000, -30_000_000),
+    ]
+    assert books.lines("eve") == [
+        BillLine(SLOT, EXPORT, 0, "eve.meter/v1", 250, 160_000, 20_000_000),
+    ]
+    assert bench.account("ann") == (TEN - 222_000_000, 0)
+    assert bench.account("bob") == (TEN + 60_000_000, 0)
+    assert bench.account("eve") == (TEN + 20_000_000, 0)
+    assert bench.system("grid") == 130_000_000  # 120 + 30 - 20
+    assert bench.system("network.north") == 12_000_000
+    assert bench.system("fund") == 0
+    assert bench.system("bank") == -3 * TEN
+    slot = bench.slot()
+    assert (slot.grid_import_wh, slot.grid_export_wh) == (500, 250)
+    assert bench.bill("ann") == Bill(
+        total_nano=-222_000_000,
+        purchases_nano=-90_000_000,
+        sales_nano=0,
+        fees_nano=-12_000_000,
+        grid_import_nano=-120_000_000,
+        grid_export_nano=0,
+        bought_wh=600,
+        sold_wh=0,
+        grid_import_wh=400,
+        grid_export_wh=0,
+        lines=3,
+        frontier=bench.bill("ann").frontier,
+    )
+
+
+def test_what_is_metered_as_agreed_leaves_the_grid_out(bench: Bench, books: Books) -> None:
+    report(bench, -600, 600, 0)
+    books.walk(Phase.SETTLED)
+    assert [line.kind for line in books.lines("ann")] == [PURCHASE, FEE]
+    assert [line.kind for line in books.lines("bob")] == [SALE]
+    assert books.lines("eve") == []
+    assert bench.entry(f"bill/eve/{DAY}") is None
+    assert bench.system("grid") == 0
+    assert bench.account("ann") == (TEN - 102_000_000, 0)
+    assert bench.account("bob") == (TEN + 90_000_000, 0)
+
+
+def test_a_seller_that_delivers_nothing_had_it_in_escrow() -> None:
+    """Its deposit is the exposure of its order to the nano; it ends at zero, not below."""
+    bench = Bench()
+    exposure = (300_000 - 150_000) * 600
+    bench.join("ann", deposit_nano=TEN)
+    bench.join("bob", deposit_nano=exposure)
+    bench.open()
+    bench.accept(bench.bid("ann", 150_000, 600), bench.offer("bob", 150_000, 600))
+    assert bench.account("bob") == (0, exposure)
+    bench.walk(Phase.DELIVERED)
+    bench.accept(bench.reading("ann", 600), bench.reading("bob"))
+    bench.walk(Phase.SETTLED)
+    assert bench.account("bob") == (0, 0)
+    assert bench.bill("bob").total_nano == -exposure
+
+
+def test_a_settlement_may_leave_a_debt_and_then_nothing_more_is_held(bench: Bench) -> None:
+    """Consumption cannot be refused; orders can."""
+    report(bench, -100_000, 600, 0)
+    bench.walk(Phase.SETTLED)
+    available, escrow = bench.account("ann")
+    assert (available, escrow) == (TEN - 102_000_000 - 99_400 * 300_000, 0)
+    assert available < 0
+    refused = bench.bid("ann", 80_000, 1, slot_s=NEXT)
+    bench.refuse(refused, Verdict.INSUFFICIENT_FUNDS)
+
+
+def test_half_units_gather_in_the_fund() -> None:
+    bench = Bench()
+    bench.join("ann", "bob", deposit_nano=TEN)
+    bench.open()
+    bench.accept(bench.bid("ann", 200_000, 3), bench.offer("bob", 100_001, 3))
+    bench.walk(Phase.DELIVERED)
+    bench.accept(bench.reading("ann", 3), bench.reading("bob", 0, 3))
+    bench.walk(Phase.SETTLED)
+    assert bench.bill("ann").purchases_nano == -450_002  # 450,001.5
+    assert bench.bill("bob").sales_nano == 450_001
+    assert bench.system("fund") == 1
+
+
+def test_a_bill_gathers_the_slots_of_its_day_and_the_next_day_has_its_own() -> None:
+    bench = Bench()
+    bench.join("ann", deposit_nano=TEN)
+    bench.open(slots=2)
+    other_day = SlotTariff(300_000, 80_000, 20_000, "north", "2023-11-15")
+    bench.open(first_s=SLOT + 2 * LENGTH_S, prices=other_day)
+    books = Books(bench)
+    for i, import_wh in enumerate((100, 200, 400)):
+        start_s = SLOT + i * LENGTH_S
+        bench.walk(Phase.DELIVERED, first_s=start_s)
+        bench.accept(bench.reading("ann", import_wh, slot_s=start_s))
+        books.walk(Phase.SETTLED, first_s=start_s)
+    assert bench.bill("ann").grid_import_wh == 300
+    assert bench.bill("ann").lines == 2
+    assert bench.bill("ann", "2023-11-15").total_nano == -120_000_000
+    indices = [(document.series, document.index) for document in books.documents]
+    assert indices == [
+        (f"bill/ann/{DAY}", 0),
+        (f"bill/ann/{DAY}", 1),
+        ("bill/ann/2023-11-15", 0),
+    ]
+
+
+def test_the_best_reading_settles(bench: Bench, books: Books) -> None:
+    """The metering operator's version 2 over the meter's measured version 1."""
+    report(bench, -1_000, 600, 0)
+    bench.accept(bench.reading("bob", 0, 590, version=2, quality=Quality.ESTIMATED))
+    books.walk(Phase.SETTLED)
+    assert books.lines("bob")[1] == BillLine(
+        SLOT, IMPORT, 0, "bob.meter/v2", 10, 600_000, -3_000_000
+    )
+
+
+# Corrections
+
+
+def test_a_later_version_is_settled_once_more_at_final(bench: Bench, books: Books) -> None:
+    """Ann took 400, not 1,000: of 600 bought, 200 are left over instead of 400 missing."""
+    report(bench, -1_000, 600, 0)
+    books.walk(Phase.SETTLED)
+    issued = bench.bill("ann")
+    before = bench.account("ann"), bench.account("bob"), bench.system("grid")
+    bench.accept(bench.reading("ann", 400, version=2))
+    assert (bench.account("ann"), bench.account("bob"), bench.system("grid")) == before
+    books.walk(Phase.FINAL)
+    assert books.lines("ann")[3:] == [
+        BillLine(SLOT, IMPORT, -1, "ann.meter/v1", 400, 600_000, 120_000_000),
+        BillLine(SLOT, EXPORT, 1, "ann.meter/v2", 200, 160_000, 16_000_000),
+    ]
+    bill = bench.bill("ann")
+    assert (bill.grid_import_nano, bill.grid_import_wh) == (0, 0)
+    assert (bill.grid_export_nano, bill.grid_export_wh) == (16_000_000, 200)
+    assert bill.total_nano == issued.total_nano + 136_000_000
+    assert bench.account("ann") == (TEN + bill.total_nano, 0)
+    assert bench.account("bob") == before[1]
+    assert bench.system("grid") == before[2] - 136_000_000
+    assert (bench.slot().grid_import_wh, bench.slot().grid_export_wh) == (0, 200)
+
+
+def test_of_many_late_versions_only_the_last_is_settled(bench: Bench, books: Books) -> None:
+    report(bench, -600, 600, 0)
+    books.walk(Phase.SETTLED)
+    for version in (2, 3, 4):
+        bench.accept(bench.reading("eve", version, version=version))
+    books.walk(Phase.FINAL)
+    assert books.lines("eve") == [
+        BillLine(SLOT, IMPORT, 1, "eve.meter/v4", 4, 600_000, -1_200_000),
+    ]
+
+
+def test_a_version_that_says_the_same_is_stated_under_its_number(
+    bench: Bench, books: Books
+) -> None:
+    report(bench, -1_000, 600, 0)
+    books.walk(Phase.SETTLED)
+    total = bench.bill("ann").total_nano
+    bench.accept(bench.reading("ann", 1_000, version=2))
+    books.walk(Phase.FINAL)
+    assert [(line.correction, line.reference) for line in books.lines("ann")[3:]] == [
+        (-1, "ann.meter/v1"),
+        (1, "ann.meter/v2"),
+    ]
+    assert bench.bill("ann").total_nano == total
+
+
+def test_without_new_versions_final_writes_nothing(bench: Bench, books: Books) -> None:
+    report(bench, -1_000, 500, 250)
+    books.walk(Phase.SETTLED)
+    bills = [bench.bill(member) for member in ("ann", "bob", "eve")]
+    count = len(books.documents)
+    books.walk(Phase.FINAL)
+    assert [bench.bill(member) for member in ("ann", "bob", "eve")] == bills
+    assert len(books.documents) == count
+    assert (bench.slot().grid_import_wh, bench.slot().grid_export_wh) == (500, 250)
+
+
+def test_a_worse_late_word_of_a_second_sender_changes_nothing() -> None:
+    """Same version, lower quality: the choice of the settlement stands."""
+    bench = Bench()
+    bench.accept(bench.register("ann"), bench.meter("ann", reporter=METERING))
+    bench.open()
+    books = Books(bench)
+    books.walk(Phase.DELIVERED)
+    bench.accept(bench.reading("ann", 100))
+    books.walk(Phase.SETTLED)
+    bench.accept(bench.reading("ann", 999, sender=METERING, quality=Quality.ESTIMATED))
+    books.walk(Phase.FINAL)
+    assert len(books.lines("ann")) == 1
+
+
+# Final
+
+
+def test_what_leaves_the_state_leaves_a_root(bench: Bench) -> None:
+    report(bench, -1_000, 500, 0)
+    bench.walk(Phase.SETTLED)
+    state = bench.application.state
+    leaves = [
+        leaf_hash(key.encode() + b"\x00" + state.entries[key].content())
+        for what in ("orders", "contracts", "readings")
+        for key in sorted(state.group(position_group(what, MARKET, SLOT)))
+    ]
+    assert len(leaves) == 2 + 2 + 3
+    bench.move(Phase.FINAL)
+    assert bench.slot().archive == merkle_root(leaves)
+    rooms = {key.partition("/")[0] for key in state.entries}
+    assert not rooms & {"orders", "contracts", "readings"}
+
+
+def test_an_empty_slot_has_the_root_of_nothing() -> None:
+    bench = Bench()
+    bench.open()
+    bench.walk(Phase.FINAL)
+    assert bench.slot().archive == EMPTY_TREE
+
+
+def test_other_slots_keep_what_they_have(bench: Bench) -> None:
+    bench.accept(bench.bid("ann", 200_000, 1, slot_s=NEXT))
+    report(bench, 0, 0, 0)
+    bench.walk(Phase.FINAL)
+    assert len(bench.orders("ann", NEXT)) == 1
+    assert bench.account("ann")[1] == 220_000
+
+
+# Amounts beyond 64 bits
+
+HUGE = SlotTariff(QUANTITY_MAX, 0, 0, "north", DAY)
+
+
+def test_a_line_beyond_64_bits_is_a_named_refusal() -> None:
+    """Three meters of one owner, each with the largest reading under the highest tariff."""
+    bench = Bench()
+    bench.join("ann", mode=AccountMode.POSTPAID)
+    bench.accept(bench.meter("ann", "ann.b"), bench.meter("ann", "ann.c"))
+    bench.open(prices=HUGE)
+    bench.walk(Phase.DELIVERED)
+    for meter in ("ann.meter", "ann.b", "ann.c"):
+        bench.accept(bench.reading("ann", QUANTITY_MAX, meter=meter))
+    bench.walk(Phase.METERED)
+    bench.refuse(bench.phase(Phase.SETTLED), Verdict.OVERFLOW)
+
+
+def test_a_bill_beyond_64_bits_is_a_named_refusal() -> None:
+    """Ann's purchases sum to three times 2^62, although her sales keep her account in range."""
+    bench = Bench()
+    bench.join("ann", "bob", mode=AccountMode.POSTPAID)
+    bench.open(slots=4, prices=HUGE)
+    for i, buyer in enumerate(("ann", "ann", "bob", "ann")):
+        start_s, seller = SLOT + i * LENGTH_S, "bob" if buyer == "ann" else "ann"
+        bench.accept(
+            bench.bid(buyer, QUANTITY_MAX, QUANTITY_MAX, slot_s=start_s),
+            bench.offer(seller, QUANTITY_MAX, QUANTITY_MAX, slot_s=start_s),
+        )
+        bench.walk(Phase.DELIVERED, first_s=start_s)
+        bench.accept(
+            bench.reading(buyer, QUANTITY_MAX, slot_s=start_s),
+            bench.reading(seller, 0, QUANTITY_MAX, slot_s=start_s),
+        )
+        bench.walk(Phase.METERED, first_s=start_s)
+        if i < 3:
+            bench.move(Phase.SETTLED, first_s=start_s)
+    assert bench.bill("ann").purchases_nano == -2 * QUANTITY_MAX**2
+    refused = bench.phase(Phase.SETTLED, first_s=SLOT + 3 * LENGTH_S)
+    bench.refuse(refused, Verdict.OVERFLOW)
+
+
+def test_bills_can_be_read_again(bench: Bench) -> None:
+    report(bench, -1_000, 500, 250)
+    bench.walk(Phase.FINAL)
+    for member in ("ann", "bob", "eve"):
+        assert decode(Bill, encode(bench.bill(member))) == bench.bill(member)
+    assert TARIFF.billing_day == DAY
