@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from itertools import pairwise
@@ -15,6 +16,20 @@ FIRST_DATE = date(1971, 1, 1)
 LAST_DATE = date(2199, 12, 31)
 MAX_OFFSET_MINUTES = 14 * 60
 _OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Slots in a row."""
+
+    start_s: int
+    end_s: int
+    slot_s: int
+
+    @property
+    def slots(self) -> int:
+        """How many there are."""
+        return (self.end_s - self.start_s) // self.slot_s
 
 
 @lru_cache(maxsize=64)

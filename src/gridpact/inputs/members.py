@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gridpact.inputs import simbench
+from gridpact.inputs.row_sources import missing_columns
 from gridpact.inputs.tables import closest, shown
-from gridpact.inputs.wide_csv import missing_columns
 from gridpact.model import (
     METER_SUFFIX,
     OPERATOR,

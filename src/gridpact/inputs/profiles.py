@@ -9,19 +9,24 @@ from gridpact.errors import InputError, Problem, invariant
 from gridpact.inputs import simbench
 from gridpact.inputs.calendar import (
     FIRST_DATE,
+    Window,
     day_bounds,
     history_start_s,
     midnight_s,
     parse_zone,
     utc_text,
 )
-from gridpact.inputs.wide_csv import read_series
-from gridpact.model import Profiles, Slot
+from gridpact.model import Profiles, Quality, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gridpact.inputs.batches import ByteArray
     from gridpact.model import Scenario
     from gridpact.quantize import IntArray
 
@@ -36,29 +41,34 @@ def load_profiles(scenario: Scenario) -> Profiles:
     """
     if scenario.profiles.file is None:
         return _from_simbench(scenario)
-    return _from_csv(scenario, scenario.profiles.file)
+    return _from_file(scenario, scenario.profiles.file)
 
 
-def coverage_problems(scenario: Scenario, start_s: int, intervals: int) -> list[Problem]:
-    """Why profiles from `start_s` on do not hold the scenario's days with their history."""
+def coverage_problems(
+    scenario: Scenario, start_s: int, end_s: int, interval_s: int
+) -> list[Problem]:
+    """Why profiles of this span and interval do not hold the scenario's days with history."""
     zone = parse_zone(scenario.time_zone)
     length_s = scenario.slot_length_s
-    end_s = start_s + intervals * length_s
     bounds = day_bounds(scenario.first_day, scenario.days, zone)
-    for number, midnight in enumerate([bounds[0][0], *(day_end_s for _, day_end_s in bounds)]):
-        if (midnight - start_s) % length_s:
+    first_s, last_s = bounds[0][0], bounds[-1][1]
+    step_s = min(length_s, interval_s)
+    for number, midnight in enumerate([first_s, *(day_end_s for _, day_end_s in bounds)]):
+        off = (midnight - start_s) % step_s
+        if off or (midnight - first_s) % length_s:
             day = scenario.first_day + timedelta(days=number)
+            inside = f"interval of {step_s} s of the profiles" if off else f"slot of {length_s} s"
             return [
                 Problem(
                     "time_zone",
                     f"midnight of {day} in {scenario.time_zone} is {utc_text(midnight)}, inside an "
-                    f"interval of {length_s} s of the profiles; allowed: days that begin with an "
-                    "interval; change time_zone or slot_length_s",
+                    f"{inside}; allowed: days that begin with an interval and a slot; change "
+                    "time_zone or slot_length_s",
                 )
             ]
     season_days = _season_days(scenario)
     needed_s = history_start_s(scenario.first_day, season_days, zone)
-    if start_s <= needed_s and bounds[-1][1] <= end_s:
+    if start_s <= _window(scenario).start_s and last_s <= end_s:
         return []
     earliest, latest = _first_days(scenario, start_s, end_s)
     remedy = (
@@ -70,7 +80,7 @@ def coverage_problems(scenario: Scenario, start_s: int, intervals: int) -> list[
         Problem(
             "first_day",
             f"{scenario.first_day} with days = {scenario.days} and {season_days} days of history "
-            f"needs {utc_text(needed_s)} to {utc_text(bounds[-1][1])}; the profiles hold "
+            f"needs {utc_text(needed_s)} to {utc_text(last_s)}; the profiles hold "
             f"{utc_text(start_s)} to {utc_text(end_s)}; {remedy}",
         )
     ]
@@ -96,12 +106,16 @@ def _first_days(scenario: Scenario, start_s: int, end_s: int) -> tuple[date, dat
 
 
 def _from_simbench(scenario: Scenario) -> Profiles:
+    import numpy as np
+
     members = scenario.members
-    problems = coverage_problems(scenario, simbench.START_S, simbench.INTERVALS)
+    problems = coverage_problems(scenario, simbench.START_S, simbench.END_S, simbench.INTERVAL_S)
     if problems:
         raise InputError(problems)
     shares, sha256 = simbench.read_profiles()
-    first, last = _columns(scenario, simbench.START_S)
+    window = _window(scenario)
+    first = (window.start_s - simbench.START_S) // simbench.INTERVAL_S
+    last = first + window.slots
     load_wh = simbench.energy_wh(
         [member.load_nominal_w for member in members],
         _rows(shares, [member.load_column for member in members], first, last),
@@ -110,44 +124,69 @@ def _from_simbench(scenario: Scenario) -> Profiles:
         [member.pv_nominal_w for member in members],
         _rows(shares, [member.pv_column for member in members], first, last),
     )
-    return _profiles(scenario, load_wh, pv_wh, f"{simbench.PROFILE_FILE} {sha256}")
+    quality = np.full(load_wh.shape, Quality.MEASURED, dtype=np.uint8)
+    return _profiles(scenario, load_wh, pv_wh, quality, f"{simbench.PROFILE_FILE} {sha256}")
 
 
-def _from_csv(scenario: Scenario, file: Path) -> Profiles:
+def _from_file(scenario: Scenario, file: Path) -> Profiles:
+    import numpy as np
+
+    from gridpact.inputs.series import read_series
+
     members = scenario.members
-    columns = [member.load_column for member in members]
-    columns += [member.pv_column for member in members if member.pv_column]
+    loads = [member.load_column for member in members]
+    plants = [member.pv_column for member in members]
+    window = _window(scenario)
     series, problems = read_series(
         file,
         scenario.profiles,
         parse_zone(scenario.profiles.time_zone),
-        columns,
-        scenario.slot_length_s,
+        list(dict.fromkeys([*loads, *filter(None, plants)])),
+        window,
     )
     if series is not None:
-        problems += coverage_problems(scenario, series.start_s, series.intervals)
+        problems += coverage_problems(scenario, series.start_s, series.end_s, series.interval_s)
     if series is None or problems:
         raise InputError(problems)
-    first, last = _columns(scenario, series.start_s)
+    quality = np.maximum(
+        _rows(series.quality, loads, 0, window.slots),
+        _rows(series.quality, plants, 0, window.slots),
+    )
     return _profiles(
         scenario,
-        _rows(series.wh, [member.load_column for member in members], first, last),
-        _rows(series.wh, [member.pv_column for member in members], first, last),
+        _rows(series.wh, loads, 0, window.slots),
+        _rows(series.wh, plants, 0, window.slots),
+        quality.astype(np.uint8),
         f"{file.name} {series.sha256}",
+        _remarks(series.remarks, quality),
     )
 
 
-def _columns(scenario: Scenario, start_s: int) -> tuple[int, int]:
-    """First and last + 1 of the intervals needed, counted from the profiles' start."""
+def _remarks(remarks: tuple[str, ...], quality: IntArray) -> tuple[str, ...]:
+    """What was mended, and how many of the readings that are used it concerns."""
+    found = []
+    for code in (Quality.ESTIMATED, Quality.SUBSTITUTED):
+        count = int((quality == code).sum())
+        if count:
+            name = code.name.lower()
+            found.append(f"{count} of {quality.size} slot readings of members are {name}")
+    return (*remarks, *found)
+
+
+def _window(scenario: Scenario) -> Window:
+    """The traded slots and those before them that cover the history."""
     zone = parse_zone(scenario.time_zone)
-    needed_s = history_start_s(scenario.first_day, _season_days(scenario), zone)
-    end_s = day_bounds(scenario.first_day, scenario.days, zone)[-1][1]
     length_s = scenario.slot_length_s
-    return (needed_s - start_s) // length_s, (end_s - start_s) // length_s
+    needed_s = history_start_s(scenario.first_day, _season_days(scenario), zone)
+    bounds = day_bounds(scenario.first_day, scenario.days, zone)
+    first_s = bounds[0][0]
+    history = -((needed_s - first_s) // length_s)
+    slots = (bounds[-1][1] - first_s) // length_s
+    return Window(first_s - history * length_s, first_s + slots * length_s, length_s)
 
 
 def _rows(
-    series: Mapping[str, IntArray], columns: Sequence[str], first: int, last: int
+    series: Mapping[str, NDArray[np.integer[Any]]], columns: Sequence[str], first: int, last: int
 ) -> IntArray:
     """One row per column name, zeros where the name is empty."""
     import numpy as np
@@ -159,7 +198,14 @@ def _rows(
     return rows
 
 
-def _profiles(scenario: Scenario, load_wh: IntArray, pv_wh: IntArray, source: str) -> Profiles:
+def _profiles(
+    scenario: Scenario,
+    load_wh: IntArray,
+    pv_wh: IntArray,
+    quality: ByteArray,
+    source: str,
+    remarks: tuple[str, ...] = (),
+) -> Profiles:
     """The result, from energies that end with the last slot."""
     length_s = scenario.slot_length_s
     zone = parse_zone(scenario.time_zone)
@@ -178,4 +224,6 @@ def _profiles(scenario: Scenario, load_wh: IntArray, pv_wh: IntArray, source: st
         load_wh=load_wh,
         pv_wh=pv_wh,
         sources=(source,),
+        quality=quality,
+        remarks=remarks,
     )

@@ -13,13 +13,13 @@ from typing import Any
 
 from gridpact.errors import InputError, Problem
 from gridpact.inputs import simbench
-from gridpact.inputs.calendar import FIRST_DATE, LAST_DATE, SECONDS_PER_DAY, parse_zone
+from gridpact.inputs.calendar import FIRST_DATE, LAST_DATE, SECONDS_PER_DAY
 from gridpact.inputs.members import Offered, read_members
+from gridpact.inputs.profile_table import read_profile_source, read_zone
 from gridpact.inputs.profiles import coverage_problems, load_profiles
 from gridpact.inputs.tables import Findings, TableReader, shown
 from gridpact.inputs.tariffs import read_tariff
-from gridpact.inputs.wide_csv import missing_columns, read_header
-from gridpact.model import ProfileSource, ProfileUnit, Scenario, TieRule
+from gridpact.model import Scenario, TieRule
 from gridpact.units import INT64_MAX
 
 VERSION = 1
@@ -29,12 +29,6 @@ SLOT_LENGTH_MIN_S = 60
 ORDERS_PER_SLOT_MAX = 100
 BUILTIN = ("rural-day",)
 """Scenarios that ship with the package."""
-UNITS = {
-    "wh": ProfileUnit.WH,
-    "kwh": ProfileUnit.KWH,
-    "w": ProfileUnit.W,
-    "kw": ProfileUnit.KW,
-}
 TIES = {"pro_rata": TieRule.PRO_RATA, "time": TieRule.TIME}
 _DATA_ROOTS = frozenset(
     {"first_day", "days", "slot_length_s", "time_zone", "profiles", "agents", "participant"}
@@ -99,10 +93,10 @@ def _read(path: Path) -> tuple[Scenario, Findings]:
     if version != VERSION and not top.faulty("version"):
         message = f"{version} is not a version that this release reads; allowed: {VERSION}"
         raise InputError([Problem(f"{path.name}: version", message)])
-    time_zone = _zone(top, "time_zone", default=None)
+    time_zone = read_zone(top, default=None)
     slot_length_s = _slot_length(top)
     source = top.table("profiles")
-    profiles, columns = _profile_source(source, path.parent, time_zone)
+    profiles, columns = read_profile_source(source, path.parent, time_zone)
     of_grid = None if source.faulty("source") else profiles.file is None
     if of_grid and slot_length_s != simbench.INTERVAL_S and not top.faulty("slot_length_s"):
         top.problem(
@@ -141,7 +135,8 @@ def _read(path: Path) -> tuple[Scenario, Findings]:
     market.finish()
     top.finish()
     if of_grid and findings.roots.isdisjoint(_DATA_ROOTS):
-        for problem in coverage_problems(scenario, simbench.START_S, simbench.INTERVALS):
+        held = (simbench.START_S, simbench.END_S, simbench.INTERVAL_S)
+        for problem in coverage_problems(scenario, *held):
             findings.add(problem.where, problem.message)
     return scenario, findings
 
@@ -165,18 +160,6 @@ def _toml(path: Path) -> dict[str, Any]:
         raise InputError([Problem(path.name, reason)]) from error
 
 
-def _zone(table: TableReader, key: str, default: str | None) -> str:
-    """The name of a time zone; UTC when it is wrong."""
-    text = table.text(key, "an IANA name or an offset such as '+01:00'", default=default)
-    try:
-        parse_zone(text)
-    except ValueError as error:
-        if not table.faulty(key):
-            table.problem(key, str(error))
-        return "+00:00"
-    return text
-
-
 def _slot_length(top: TableReader) -> int:
     value = top.integer("slot_length_s", SLOT_LENGTH_MIN_S, SECONDS_PER_DAY, default=900)
     if SECONDS_PER_DAY % value:
@@ -195,44 +178,6 @@ def _currency(top: TableReader) -> str:
     if value and not re.fullmatch(r"[A-Z]{3}", value):
         top.problem("currency", f"{shown(value)} is not a currency; allowed: {allowed}; correct it")
     return value
-
-
-def _profile_source(
-    table: TableReader, folder: Path, time_zone: str
-) -> tuple[ProfileSource, list[str] | None]:
-    """The source, and the columns of its file where they are known."""
-    from_csv = table.choice("source", {"simbench": False, "csv": True})
-    if table.faulty("source"):
-        # Which of the other keys belong here is not known either.
-        for key in ("file", "time_column", "time_zone", "unit"):
-            table.has(key)
-        from_csv = False
-    elif not from_csv:
-        reason = 'it belongs to source = "csv"'
-        table.refuse(("file", "time_column", "time_zone", "unit"), reason)
-    if not from_csv:
-        table.finish()
-        return ProfileSource(None, "", "", ProfileUnit.RELATIVE), None
-    file = folder / table.text("file", "a path relative to the scenario file")
-    source = ProfileSource(
-        file=file,
-        time_column=table.text("time_column", "the name of a column of the file"),
-        time_zone=_zone(table, "time_zone", default=time_zone),
-        unit=table.choice("unit", UNITS),
-    )
-    table.finish()
-    if table.faulty("file"):
-        return source, None
-    try:
-        columns = read_header(file)
-    except InputError as error:
-        for problem in error.problems:
-            table.problem("file", str(problem))
-        return source, None
-    if not table.faulty("time_column"):
-        for message in missing_columns(columns, file.name, [source.time_column]).values():
-            table.problem("time_column", message)
-    return source, columns
 
 
 def _reference(network: TableReader, *, of_grid: bool | None) -> str:

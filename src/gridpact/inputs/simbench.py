@@ -28,6 +28,8 @@ START_S = 1451602800
 """2016-01-01 00:00 in Germany: first instant of the profiles."""
 INTERVAL_S = 900
 INTERVALS = 366 * 96
+END_S = START_S + INTERVALS * INTERVAL_S
+"""End of the last interval."""
 PROFILE_FILE = "profiles.npz"
 PPM_SECONDS_PER_WH = 10**6 * 3600
 """W x ppm x s in one Wh."""

@@ -11,11 +11,14 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gridpact.model.market import Quality
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     IntArray = NDArray[np.int64]
+    ByteArray = NDArray[np.uint8]
 
 
 OPERATOR = "operator"
@@ -92,6 +95,10 @@ class Quoting(IntEnum):
     """the quote is the limit."""
     SHADED = 2
     """the quote keeps a random share of the room between the limit and the other side's best."""
+    RANDOM = 3
+    """any price between the two limits, all equally likely."""
+    ADAPTIVE = 4
+    """the quote keeps a share that grows when its orders trade and shrinks when they do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,8 @@ class AgentPolicy:
     """The forecast for a slot is the metered value this many days before."""
     quoting: Quoting
     shade_max_percent: int
-    """Largest share of the price band that a shaded quote keeps, 0..100."""
+    """Largest share of the price band that a shaded or an adaptive quote keeps, 0..100; 0 with
+    the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +149,83 @@ class ProfileUnit(IntEnum):
     """share of the member's nominal power, as SimBench gives it."""
 
 
+class ProfileLayout(IntEnum):
+    """How a profile file is arranged."""
+
+    WIDE = 1
+    """one row per interval, one column per meter."""
+    LONG = 2
+    """one row per meter and interval."""
+    UCI = 3
+    """`LD2011_2014.txt` of the UCI repository: wide, days of 96 rows whatever the clocks do."""
+    AUSGRID = 4
+    """Ausgrid's solar homes: one row per meter and day, days of 48 columns."""
+
+
+class IntervalLabel(IntEnum):
+    """Which end of its interval a time in a file names."""
+
+    START = 1
+    END = 2
+
+
+class Repeats(IntEnum):
+    """What becomes of readings that a file has twice."""
+
+    REFUSE = 1
+    FIRST = 2
+    """the first one counts."""
+    LAST = 3
+    """the last one counts, as when a file is corrected by appending."""
+
+
+@dataclass(frozen=True, slots=True)
+class LongColumns:
+    """Columns of a long file besides the time."""
+
+    meter: str
+    values: tuple[tuple[str, str], ...]
+    """Suffix and column of each value: nothing, or `/import` and `/export`. Meter plus suffix is
+    what members name."""
+    quality: str
+    """Column with `measured`, `estimated` or `substituted`; empty without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataPolicy:
+    """What is done about faults of a file; the default is to refuse it, line by line."""
+
+    substitute_gaps: bool = False
+    """A slot without a reading takes the energy of the week or day before, marked as such."""
+    substitute_absurd: bool = False
+    """Values that cannot be are treated as gaps are."""
+    highest_w: int | None = None
+    """Highest mean power of a meter that is not absurd, W; None: whatever the ledger can hold."""
+    repeats: Repeats = Repeats.REFUSE
+    split_evenly: bool = False
+    """Intervals longer than a slot are divided into equal parts, marked as estimated."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileSource:
     """Where load and generation come from."""
 
     file: Path | None
-    """A wide CSV; None for the SimBench extract that ships with the package."""
+    """The user's file; None for the SimBench extract that ships with the package."""
     time_column: str
     time_zone: str
     """Of the time column, when its values carry no offset."""
     unit: ProfileUnit
+    parquet: bool = False
+    """Parquet rather than text."""
+    layout: ProfileLayout = ProfileLayout.WIDE
+    long: LongColumns | None = None
+    """Only of the long layout."""
+    label: IntervalLabel = IntervalLabel.START
+    delimiter: str = ","
+    decimal: str = "."
+    """Decimal point of text: `.` or `,`."""
+    policy: DataPolicy = DataPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,3 +295,12 @@ class Profiles:
     """Shape (members, H + N), Wh, >= 0."""
     sources: tuple[str, ...]
     """Name and SHA-256 of each file read, for the manifest."""
+    quality: ByteArray | None = None
+    """Shape (members, H + N): `Quality` of what the member's meter reports for the slot, the worse
+    one of load and generation. `load_profiles` always fills it; None: all measured."""
+    remarks: tuple[str, ...] = ()
+    """What was mended in the files, in words and numbers."""
+
+    def quality_of(self, row: int, column: int) -> Quality:
+        """How the reading of a member (row) in a slot (column, history included) came about."""
+        return Quality.MEASURED if self.quality is None else Quality(int(self.quality[row, column]))

@@ -394,8 +394,9 @@ def test_wrong_interval_is_one_problem(refusal: Callable[..., list[str]]) -> Non
     found = refusal(TWO_DAYS, slot_length_s="900")
     assert found == [
         (
-            "meters.csv: its rows are 3600 s apart, but slot_length_s is 900; allowed: the same; "
-            "set slot_length_s = 3600, or give the file in intervals of 900 s"
+            "meters.csv: its rows are 3600 s apart, but slot_length_s is 900; allowed: the same or "
+            "shorter; set slot_length_s = 3600, give the file in intervals of 900 s, or have each "
+            'interval divided evenly with profiles.split = "even"'
         )
     ]
 

@@ -1,0 +1,49 @@
+"""What is wrong with one data file: every problem counted, the first of them kept in words."""
+
+from __future__ import annotations
+
+from gridpact.errors import Problem
+
+PROBLEMS_SHOWN = 50
+"""Problems of one file that are listed; the rest is counted."""
+_ROOM = 8 * PROBLEMS_SHOWN
+
+
+class Complaints:
+    """The problems of one file, by line.
+
+    A million bad cells cost no memory: only those that come first in the file are kept.
+    """
+
+    def __init__(self, file: str, unit: str = "line") -> None:
+        self.file = file
+        self.unit = unit
+        """What a place in the file is called: `line` of text, or `row` of a table."""
+        self.count = 0
+        self._kept: list[tuple[int, int, Problem]] = []
+
+    def place(self, line: int) -> str:
+        """How messages name a line."""
+        return f"{self.file}:{line}" if self.unit == "line" else f"{self.file} {self.unit} {line}"
+
+    def note(self, line: int, message: str) -> None:
+        """A problem in one line."""
+        self._keep(line, Problem(self.place(line), message))
+
+    def note_file(self, message: str) -> None:
+        """A problem that no single line has; it comes after those that one has."""
+        self._keep(2**62, Problem(self.file, message))
+
+    def _keep(self, line: int, problem: Problem) -> None:
+        self._kept.append((line, self.count, problem))
+        self.count += 1
+        if len(self._kept) > _ROOM:
+            self._kept = sorted(self._kept)[:PROBLEMS_SHOWN]
+
+    def problems(self) -> list[Problem]:
+        """The first in the order of lines, and how many more there are."""
+        found = [problem for _, _, problem in sorted(self._kept)[:PROBLEMS_SHOWN]]
+        if self.count > len(found):
+            rest = self.count - len(found)
+            found.append(Problem(self.file, f"and {rest} more problems in this file"))
+        return found
