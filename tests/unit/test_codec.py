@@ -297,6 +297,8 @@ def values_of(info: inspect.Type) -> st.SearchStrategy:
             return st.binary(min_size=low or 0, max_size=40 if high is None else high)
         case inspect.EnumType(cls=cls):
             return st.sampled_from(list(cls))
+        case inspect.LiteralType(values=allowed):
+            return st.sampled_from(allowed)
         case inspect.ListType(item_type=item, min_length=low, max_length=high):
             most = 3 if high is None else high
             return st.lists(values_of(item), min_size=low or 0, max_size=most)

@@ -71,7 +71,7 @@ def run(
 
     from gridpact.reports import run_table
 
-    Console().print(run_table(result))
+    Console().print(run_table(result, target / "report.html"))
 
 
 def _chosen_scenario(

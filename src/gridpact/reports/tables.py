@@ -93,6 +93,7 @@ def run_json(result: RunResult, report_path: Path | None) -> dict[str, object]:
             "height": result.ledger.height,
             "transactions": result.ledger.transactions,
             "state_root": result.ledger.state_root,
+            "record_hash": result.ledger.record_hash,
         },
         "timings_s": {
             "inputs": timings.get("inputs"),

@@ -19,7 +19,7 @@ KEYS = {
 def test_summary_has_the_keys_that_other_tools_rely_on(finished_run: Run) -> None:
     summary = finished_run.summary
     assert set(summary) >= KEYS
-    assert set(summary["ledger"]) == {"path", "height", "transactions", "state_root"}
+    assert set(summary["ledger"]) >= {"path", "height", "transactions", "state_root"}
     assert (summary["slots"], summary["participants"], summary["days"]) == (24, 4, 1)
     assert summary["trades"] > 0
     assert summary["traded_wh"] > 0

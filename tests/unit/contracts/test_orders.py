@@ -8,7 +8,7 @@ from gridpact.codec import Wire
 from gridpact.contracts.bodies import CancelOrder, Kind, OrderPayload, PlaceOrder
 from gridpact.contracts.keys import position_key
 from gridpact.model import AccountMode, Order, Phase, Side, SlotTariff, Verdict
-from gridpact.units import INT64_MAX, QUANTITY_MAX
+from gridpact.units import QUANTITY_MAX
 from ledger_bench import (
     AUDITOR,
     DAY,
@@ -115,7 +115,6 @@ class Odd(Wire, frozen=True):
         Odd(1, 1, QUANTITY_MAX + 1, 1, 0),
         Odd(1, 1, 1, -1, 0),
         Odd(1, 1, 1, 1, -1),
-        Odd(1, 1, 1, 1, INT64_MAX + 1),
     ],
 )
 def test_malformed_payload(bench: Bench, payload: Odd) -> None:
@@ -242,19 +241,21 @@ def test_insufficient_funds_from_the_first_nano_beyond_the_limit(
     bench.refuse(bench.bid("ann", 80_000, 9), Verdict.INSUFFICIENT_FUNDS)
 
 
-@pytest.mark.parametrize(("missing_nano", "verdict"), [(0, 0), (1, 42)])
+@pytest.mark.parametrize(
+    ("missing_nano", "verdict"), [(0, Verdict.ACCEPTED), (1, Verdict.INSUFFICIENT_FUNDS)]
+)
 @pytest.mark.parametrize(
     ("mode", "limit_nano"), [(AccountMode.PREPAID, 0), (AccountMode.CREDIT_LIMIT, 7 * UNIT)]
 )
 def test_funds_suffice_to_the_nano(
-    mode: AccountMode, limit_nano: int, missing_nano: int, verdict: int
+    mode: AccountMode, limit_nano: int, missing_nano: int, verdict: Verdict
 ) -> None:
     bench = Bench()
     needed = (200_000 + 20_000) * 100_000
     deposit = needed - limit_nano - missing_nano
     bench.join("ann", mode=mode, limit_nano=limit_nano, deposit_nano=deposit)
     bench.open()
-    assert bench.told(bench.bid("ann", 200_000, 100_000)) == [Verdict(verdict)]
+    assert bench.told(bench.bid("ann", 200_000, 100_000)) == [verdict]
     if not missing_nano:
         assert bench.account("ann") == (-limit_nano, needed)
 
@@ -289,7 +290,8 @@ def test_of_two_reasons_the_smaller_number_is_told(bench: Bench) -> None:
         largest = bench.bid("eve", QUANTITY_MAX, QUANTITY_MAX, slot_s=SLOT + 3 * LENGTH_S)
         bench.accept(largest)
     third = bench.bid("eve", QUANTITY_MAX, QUANTITY_MAX, slot_s=SLOT + 2 * LENGTH_S)
-    bench.refuse(third, min(Verdict.OVERFLOW, Verdict.METER_MISSING))
+    bench.refuse(third, Verdict.METER_MISSING)
+    assert Verdict.METER_MISSING < Verdict.OVERFLOW
 
 
 # Cancelling
