@@ -427,11 +427,13 @@ class Bench:
     def check(self) -> None:
         """What must hold after every block."""
         state = self.application.state
-        assert unbalanced(state) == []
+        found = unbalanced(state)
         for key, entry in state.entries.items():
             if isinstance(entry.value, SlotState):
                 _, market, start_s = key.split("/")
-                assert energy_residual_wh(state, market, int(start_s), entry.value) == 0
+                if residual := energy_residual_wh(state, market, int(start_s), entry.value):
+                    found.append(f"energy: {key} is {residual} Wh from balancing")
+        assert not found, "\n".join(found)
         contents = {key.encode(): entry.content() for key, entry in state.entries.items()}
         assert StateMap.empty().updated(contents).root == self.market_root
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
@@ -24,8 +24,8 @@ from gridpact.node.store import LedgerStore
 from gridpact.node.verifier import VerifierProcess
 
 ENGINE = "embedded"
-VERIFY_BATCH = 256
-VERIFY_AHEAD = 4
+VERIFY_BATCH = 512
+VERIFY_AHEAD = 3
 """Signatures per frame and frames on their way to the worker: what its pipe holds (128 bytes each)
 is what it checks while this process executes a block."""
 MEMPOOL_MAX = 100_000
@@ -148,6 +148,8 @@ class EmbeddedEngine:
         self._waiting[transaction.id] = (sender, asyncio.get_running_loop().create_future())
         self._inbox.append((transaction, payload))
         self._has_inbox.set()
+        if len(self._inbox) % VERIFY_BATCH == 0:
+            await asyncio.sleep(0)  # who submits without a pause still lets the engine work
         return Verdict.ACCEPTED
 
     async def receipts(self, ids: Sequence[bytes]) -> list[Outcome]:
@@ -186,17 +188,20 @@ class EmbeddedEngine:
 
     async def _check_signatures(self) -> None:
         """Take what comes in, check signatures elsewhere, hand it on in the same order."""
+        checking: deque[asyncio.Task[list[Candidate]]] = deque()
         while True:
-            await self._has_inbox.wait()
-            ahead = self._inbox[: VERIFY_BATCH * VERIFY_AHEAD]
-            del self._inbox[: len(ahead)]
+            if not checking:
+                await self._has_inbox.wait()
+            while self._inbox and len(checking) < VERIFY_AHEAD:
+                batch = self._inbox[:VERIFY_BATCH]
+                del self._inbox[: len(batch)]
+                checking.append(asyncio.create_task(self._checked(batch)))
             if not self._inbox:
                 self._has_inbox.clear()
-            batches = [ahead[i : i + VERIFY_BATCH] for i in range(0, len(ahead), VERIFY_BATCH)]
-            checked = [asyncio.create_task(self._checked(batch)) for batch in batches]
-            for candidates in await asyncio.gather(*checked):
+            if checking:
+                candidates = await checking.popleft()
                 self._ready.extend(candidates)
-            self._has_ready.set()
+                self._has_ready.set()
 
     async def _checked(self, batch: Sequence[tuple[Transaction, bytes]]) -> list[Candidate]:
         """Transactions with the verdict on their signature under the senders' keys."""
