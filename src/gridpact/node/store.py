@@ -22,6 +22,7 @@ from gridpact.contracts import BlockResult, Candidate
 from gridpact.contracts.genesis import Genesis, genesis_from_json, genesis_to_json
 from gridpact.contracts.keys import NAMESPACES
 from gridpact.errors import InputError, Problem, StoreError
+from gridpact.files import sync_folder, write_durably
 from gridpact.ledger import Document, Entry, Privacy
 from gridpact.ledger.blocks import Proposal, Receipt, Record, record_hash
 
@@ -91,13 +92,13 @@ class LedgerStore:
             if aside.exists():
                 shutil.rmtree(aside)
             aside.mkdir(parents=True)
-            _write_durably(aside / GENESIS, genesis_to_json(genesis))
+            write_durably(aside / GENESIS, genesis_to_json(genesis))
             connection = _connect(aside / DATABASE, "rwc")
             connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
             connection.close()
-            _sync(aside)
+            sync_folder(aside)
             aside.rename(folder)
-            _sync(folder.parent)
+            sync_folder(folder.parent)
         return cls.open(folder)
 
     @classmethod
@@ -361,22 +362,6 @@ class LedgerStore:
             raise StoreError(
                 f"{self.folder}: another process writes this ledger; stop it first"
             ) from error
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Make a folder's entries durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
