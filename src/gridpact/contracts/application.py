@@ -196,7 +196,8 @@ class Application:
         """The next block from what waits, in the order given.
 
         Left out: what lacks its payload, what `check_tx` refuses, phases whose time has not come,
-        and what is over the block's cap. Of a sender's transactions those after a left-out one are left out too.
+        and what is over the block's cap. Of a sender's transactions those after a left-out one are
+        left out too.
 
         Returns:
             The proposal, and the candidates in it.

@@ -266,8 +266,8 @@ class Draft:
 
         Raises:
             InvariantError: the set does not balance, or an escrow would go below zero.
-            AmountOverflowError: a balance would leave 64 bits, or would when its escrow comes
-                back.
+            AmountOverflowError: an amount or a balance would leave 64 bits, or a balance would
+                when its escrow comes back.
         """
         if sum(leg.available_nano + leg.escrow_nano for leg in legs):
             raise InvariantError(f"postings do not balance: {legs}")
@@ -276,7 +276,8 @@ class Draft:
             account = moved.get(leg.account) or self.require(leg.account, Account)
             available = account.available_nano + leg.available_nano
             escrow = account.escrow_nano + leg.escrow_nano
-            if not all(map(fits_int64, (available, escrow, available + escrow))):
+            amounts = (leg.available_nano, leg.escrow_nano, available, escrow, available + escrow)
+            if not all(map(fits_int64, amounts)):
                 raise AmountOverflowError(leg.account)
             if escrow < 0:
                 raise InvariantError(f"escrow of {leg.account} would be {escrow} nano")
