@@ -233,7 +233,7 @@ def a_lost_watt_hour(patch: pytest.MonkeyPatch) -> None:
     honest = settling.imbalance_line
 
     def imbalance_line(**arguments: object) -> BillLine | None:
-        line = honest(**arguments)  # type: ignore[arg-type]
+        line = honest(**arguments)
         return line and msgspec.structs.replace(line, energy_wh=line.energy_wh - 1)
 
     patch.setattr(settling, "imbalance_line", imbalance_line)

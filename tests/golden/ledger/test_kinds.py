@@ -35,6 +35,8 @@ from gridpact.contracts.bodies import (
     Withdraw,
 )
 from gridpact.contracts.genesis import (
+    APP_VERSION,
+    GENESIS_VERSION,
     FallbackRule,
     Genesis,
     GenesisParty,
@@ -47,6 +49,7 @@ from gridpact.contracts.keys import NAMESPACES
 from gridpact.contracts.kinds import KINDS
 from gridpact.ledger import Account, Secret
 from gridpact.ledger.blocks import (
+    FORMAT_VERSION,
     EngineState,
     Proposal,
     Receipt,
@@ -56,7 +59,13 @@ from gridpact.ledger.blocks import (
     record_hash,
     validators_id,
 )
-from gridpact.ledger.envelope import Envelope, sealed_payload, sign_envelope, signing_digest
+from gridpact.ledger.envelope import (
+    ENVELOPE_VERSION,
+    Envelope,
+    sealed_payload,
+    sign_envelope,
+    signing_digest,
+)
 from gridpact.model import (
     AccountMode,
     Bill,
@@ -233,7 +242,7 @@ def shown(value: object) -> str:
             return "[" + ", ".join(map(shown, value)) + "]"
         case str():
             return value or "-"
-    return str(int(value))  # type: ignore[call-overload]
+    return str(int(value))
 
 
 def kind_case(kind: Kind) -> str:
@@ -285,6 +294,8 @@ def test_bytes_of_all_kinds_and_structs(golden: Callable[[str, str], None]) -> N
         f"# chain {CHAIN.hex()}, salt {SALT.hex()},",
         f"# public key {PUBLIC_KEY.hex()} of the seed {'33' * 32};",
         f"# sender operator, nonce 12, expiry {SLOT}.",
+        f"# versions: envelope {ENVELOPE_VERSION}, blocks {FORMAT_VERSION},",
+        f"# genesis {GENESIS_VERSION}, rules {APP_VERSION}.",
         "",
     ]
     cases = [kind_case(kind) for kind in Kind] + [struct_case(title) for title in STRUCTS]

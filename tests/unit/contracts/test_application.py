@@ -18,11 +18,9 @@ from gridpact.contracts import Application, Candidate, Unreadable
 from gridpact.contracts.application import Info, is_early
 from gridpact.contracts.bodies import (
     Kind,
-    MovePhase,
     OrderPayload,
     PlaceOrder,
     RotateKey,
-    SetTariff,
 )
 from gridpact.contracts.genesis import APP_VERSION, genesis_hash
 from gridpact.contracts.keys import CLOCK, party_key, slot_key, tariff_key
@@ -41,19 +39,16 @@ from gridpact.ledger.blocks import (
     transactions_root,
     validators_id,
 )
-from gridpact.ledger.envelope import signing_digest
 from gridpact.ledger.statemap import verify_map_proof
 from gridpact.model import AccountMode, Clock, Party, Phase, Side, Verdict, uses_nonce
 from gridpact.node import SimulatedKeys
 from ledger_bench import (
-    AUDITOR,
     LENGTH_S,
     MARKET,
     NEVER,
     OPERATOR,
     PRICES,
     SLOT,
-    TARIFF,
     UNIT,
     VALIDATORS,
     Bench,
@@ -272,8 +267,6 @@ def test_a_phase_before_its_time_is_in_no_valid_block(bench: Bench) -> None:
         proposal = proposal_of(bench, early, time_s=time_s)
         candidates = bench.candidates([early])
         assert bench.application.process_proposal(proposal, candidates) is accepted
-    body = MovePhase(MARKET, 1, Phase.OPEN, SLOT, 1, 7)
-    assert bench.sign(OPERATOR, Kind.PHASE, body, nonce=99)
     transaction = bench.application.readable(early[0])
     assert not isinstance(transaction, Verdict)
     assert (is_early(transaction, 999), is_early(transaction, 1_000)) == (True, False)
@@ -586,7 +579,3 @@ def test_who_is_a_party(bench: Bench) -> None:
     assert ann.public_key == bench.keys.pair("ann")[0]
     assert bench.application.party("nobody") is None
     assert bench.application.phase == 1
-    digest = signing_digest(bench.application.genesis_hash, bench.tariff(TARIFF)[0])
-    assert len(digest) == 32
-    assert bench.party(AUDITOR).nonce == 0
-    assert SetTariff.__struct_fields__[0] == "market"

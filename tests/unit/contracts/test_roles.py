@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from gridpact.codec import decode
 from gridpact.contracts.bodies import Kind, PlaceOrder
 from gridpact.contracts.kinds import KINDS
+from gridpact.ledger.envelope import Envelope
 from gridpact.model import Phase, Role, Verdict
 from gridpact.node import SimulatedKeys
 from ledger_bench import MARKET, METERING, SLOT, Bench, Signed, genesis_with
@@ -75,6 +77,26 @@ def test_one_of_several_roles_is_enough(kind: Kind) -> None:
         bench.accept(bench.grant(sender, role))
     bench.open(first_s=SLOT + 900)
     assert bench.told(WRITERS[kind](bench, sender)) != [Verdict.ROLE_MISSING]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_whatever_has_expired_uses_its_nonce_and_nothing_else(kind: Kind) -> None:
+    """Sent by somebody who may, and judged before anything else that the rules ask."""
+    bench = one_party_per_role()
+    bench.move(Phase.CLOSED)
+    sender = name_of(min(OPEN_TO[kind]))
+    raw, sealed = WRITERS[kind](bench, sender)
+    envelope = decode(Envelope, raw)
+    rule = KINDS[kind]
+    late = bench.sign(
+        sender,
+        kind,
+        decode(rule.body, envelope.public),
+        None if rule.payload is None else decode(rule.payload, sealed[32:]),
+        nonce=envelope.nonce,
+        expiry_s=SLOT - 1,
+    )
+    bench.refuse(late, Verdict.EXPIRED)
 
 
 def test_a_party_without_any_role_may_rotate_its_key_only() -> None:

@@ -28,7 +28,6 @@ from ledger_bench import (
     MARKET,
     METERING,
     SLOT,
-    TARIFF,
     UNIT,
     Bench,
 )
@@ -371,9 +370,26 @@ def test_a_bill_beyond_64_bits_is_a_named_refusal() -> None:
     bench.refuse(refused, Verdict.OVERFLOW)
 
 
+def test_a_posting_beyond_64_bits_is_a_named_refusal() -> None:
+    """Two members' imports fill the grid's account, four members' exports empty it further than
+    one amount can say, although the balance before and after would fit."""
+    bench = Bench()
+    members = ("ann", "bob", "dan", "eve")
+    bench.join(*members, mode=AccountMode.POSTPAID)
+    bench.open(slots=2, prices=SlotTariff(QUANTITY_MAX, QUANTITY_MAX - 1, 0, "north", DAY))
+    for start_s, net_wh in ((SLOT, (-1, -1, 0, 0)), (NEXT, (1, 1, 1, 1))):
+        bench.walk(Phase.DELIVERED, first_s=start_s)
+        for member, sign in zip(members, net_wh, strict=True):
+            imported, exported = QUANTITY_MAX * (sign < 0), QUANTITY_MAX * (sign > 0)
+            bench.accept(bench.reading(member, imported, exported, slot_s=start_s))
+        bench.walk(Phase.METERED, first_s=start_s)
+        if start_s == SLOT:
+            bench.move(Phase.SETTLED)
+    bench.refuse(bench.phase(Phase.SETTLED, first_s=NEXT), Verdict.OVERFLOW)
+
+
 def test_bills_can_be_read_again(bench: Bench) -> None:
     report(bench, -1_000, 500, 250)
     bench.walk(Phase.FINAL)
     for member in ("ann", "bob", "eve"):
         assert decode(Bill, encode(bench.bill(member))) == bench.bill(member)
-    assert TARIFF.billing_day == DAY
