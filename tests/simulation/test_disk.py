@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -282,7 +282,21 @@ def test_audit_beside_a_writer_sees_one_moment(tmp_path: Path) -> None:
     assert asyncio.run(run()) == []
 
 
-def test_ledger_that_cannot_be_opened_is_not_kept_locked(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("damage", "repair", "words"),
+    [
+        ("UPDATE meta SET value = 77", "UPDATE meta SET value = 1", "77"),
+        ("ALTER TABLE meta RENAME TO gone", "ALTER TABLE gone RENAME TO meta", "meta"),
+        (
+            "ALTER TABLE transactions RENAME TO gone",
+            "ALTER TABLE gone RENAME TO transactions",
+            "transactions",
+        ),
+    ],
+)
+def test_ledger_that_cannot_be_opened_is_not_kept_locked(
+    damage: str, repair: str, words: str, tmp_path: Path
+) -> None:
     """Whoever mends what was wrong can open it in the same process."""
     folder = tmp_path / "ledger"
 
@@ -290,16 +304,15 @@ def test_ledger_that_cannot_be_opened_is_not_kept_locked(tmp_path: Path) -> None
         async with trading(folder):
             pass
 
-    def set_version(version: int) -> None:
-        db = sqlite3.connect(folder / "ledger.sqlite", isolation_level=None)
-        db.execute("UPDATE meta SET value = ?", (version,))
-        db.close()
+    def change(statement: str) -> None:
+        with closing(sqlite3.connect(folder / "ledger.sqlite", isolation_level=None)) as db:
+            db.execute(statement)
 
     asyncio.run(made())
-    set_version(77)
-    with pytest.raises(InputError, match="77"):
+    change(damage)
+    with pytest.raises((InputError, StoreError), match=words):
         LedgerStore.open(folder)
-    set_version(1)
+    change(repair)
     LedgerStore.open(folder).close()
 
 

@@ -13,6 +13,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -178,32 +179,24 @@ def complaint(folder: Path) -> str:
 
 def rows(folder: Path) -> dict[str, list[tuple[Value, ...]]]:
     """All rows of all tables."""
-    with sqlite3.connect(folder / "ledger.sqlite") as db:
-        found = {table: db.execute(f"SELECT * FROM {table}").fetchall() for table in KEYS}  # noqa: S608
-    db.close()
-    return found
+    with closing(sqlite3.connect(folder / "ledger.sqlite")) as db:
+        return {t: db.execute(f"SELECT * FROM {t}").fetchall() for t in KEYS}  # noqa: S608
 
 
 def columns(folder: Path) -> dict[str, list[str]]:
-    with sqlite3.connect(folder / "ledger.sqlite") as db:
-        found = {
-            table: [row[1] for row in db.execute(f"PRAGMA table_info({table})")] for table in KEYS
-        }
-    db.close()
-    return found
+    with closing(sqlite3.connect(folder / "ledger.sqlite")) as db:
+        return {t: [row[1] for row in db.execute(f"PRAGMA table_info({t})")] for t in KEYS}
 
 
 def change(folder: Path, statement: str, values: Sequence[Value]) -> bool:
     """Run one statement; False when the database itself forbids it."""
-    db = sqlite3.connect(folder / "ledger.sqlite", isolation_level=None)
-    db.execute("PRAGMA synchronous = OFF")
-    try:
-        db.execute(statement, values)
-    except sqlite3.IntegrityError:
-        return False
-    finally:
-        db.close()
-    return True
+    with closing(sqlite3.connect(folder / "ledger.sqlite", isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous = OFF")
+        try:
+            db.execute(statement, values)
+        except sqlite3.IntegrityError:
+            return False
+        return True
 
 
 def flipped(value: Value, chance: Random) -> Value:
@@ -287,16 +280,11 @@ def test_every_surplus_row_is_found(table: str, built: Built, copy: Callable[[],
     chance = Random(3)
     names = columns(built.folder)[table]
     some = rows(built.folder)[table]
-    numbers = [row[names.index(KEYS[table][-1])] for row in some]
+    place = names.index(KEYS[table][-1])
+    last = max(number for row in some if isinstance(number := row[place], int | str))
     for row in chance.sample(some, min(6, len(some))):
         more = list(row)
-        place = names.index(KEYS[table][-1])
-        if isinstance(more[place], int):
-            more[place] = max(n for n in numbers if isinstance(n, int)) + chance.choice(
-                [1, 2, 1000]
-            )
-        else:
-            more[place] = f"{more[place]}0"
+        more[place] = last + chance.choice([1, 2, 1000]) if isinstance(last, int) else last + "0"
         marks = ", ".join("?" * len(more))
         folder = copy()
         assert change(folder, f"INSERT INTO {table} VALUES ({marks})", more)  # noqa: S608

@@ -88,7 +88,20 @@ class EmbeddedEngine:
             StoreError: what is stored does not add up to the last record's root; run `audit`.
         """
         engine = cls(store, header_time)
-        application = engine.application
+        try:
+            engine._catch_up()
+        except BaseException:
+            store.close()
+            raise
+        engine._tasks = [
+            asyncio.create_task(engine._until_it_fails(stage))
+            for stage in (engine._check_signatures, engine._make_blocks)
+        ]
+        return engine
+
+    def _catch_up(self) -> None:
+        """Bring the application to the store's height."""
+        store, application = self.store, self.application
         if not store.is_initialised:
             store.save_initial(application.init_chain())
         else:
@@ -99,11 +112,6 @@ class EmbeddedEngine:
                     f"{store.folder}: the stored state does not have the root of block {tip[0]}; "
                     f"run `gridpact audit {store.folder}`"
                 )
-        engine._tasks = [
-            asyncio.create_task(engine._until_it_fails(stage()))
-            for stage in (engine._check_signatures, engine._make_blocks)
-        ]
-        return engine
 
     @classmethod
     async def create(
@@ -158,6 +166,8 @@ class EmbeddedEngine:
 
     async def query(self, key: str) -> QueryResult:
         """See `EnginePort.query`; InputError before the first block."""
+        if self._failure is not None:
+            raise self._failure
         height = self.application.height
         if height == 0:
             raise InputError([Problem(key, "nothing can be proved before the first block")])
@@ -166,21 +176,23 @@ class EmbeddedEngine:
         return QueryResult(record, entry, proof)
 
     async def _outcome(self, transaction_id: bytes) -> Outcome:
-        outcome = self._outcomes.get(transaction_id)
-        if outcome is not None:
-            return outcome
         waiting = self._waiting.get(transaction_id)
         if waiting is not None:
             return await waiting[1]
+        outcome = self._outcomes.get(transaction_id)
+        if outcome is not None:
+            return outcome
+        if self._failure is not None:
+            raise self._failure
         found = self.store.find_transaction(transaction_id)
         if found is None:
             raise InputError([Problem(transaction_id.hex(), "no such transaction was submitted")])
         return found[1]
 
-    async def _until_it_fails(self, stage: Coroutine[None, None, None]) -> None:
+    async def _until_it_fails(self, stage: Callable[[], Coroutine[None, None, None]]) -> None:
         """Run a stage for ever; whatever ends it is told to everybody who waits."""
         try:
-            await stage
+            await stage()
         except Exception as error:
             self._fail(error)
             if not isinstance(error, StoreError):

@@ -50,6 +50,29 @@ CREATE TABLE private_documents (
   series TEXT NOT NULL, idx INTEGER NOT NULL, owner TEXT NOT NULL, salt BLOB NOT NULL,
   data BLOB NOT NULL, PRIMARY KEY (series, idx)) WITHOUT ROWID;
 """
+_COLUMNS = {
+    "blocks": {"height": "integer", "record": "blob"},
+    "transactions": {
+        "seq": "integer",
+        "height": "integer",
+        "id": "blob",
+        "envelope": "blob",
+        "verdict": "integer",
+        "postings_hash": "blob",
+    },
+    "events": {"seq": "integer", "height": "integer", "subject": "text", "verdict": "integer"},
+    "state": {"key": "text", "value": "blob"},
+    "private_state": {"key": "text", "salt": "blob", "value": "blob"},
+    "private_payloads": {"seq": "integer", "sealed": "blob"},
+    "private_documents": {
+        "series": "text",
+        "idx": "integer",
+        "owner": "text",
+        "salt": "blob",
+        "data": "blob",
+    },
+}
+"""SQLite stores any type anywhere; what a column may really hold."""
 _NAMESPACES = {namespace.name: namespace for namespace in NAMESPACES}
 
 
@@ -126,6 +149,7 @@ class LedgerStore:
             if found is None and writable:
                 return store
             if found is None or found[0] != STORE_VERSION:
+                store.close()
                 raise InputError(
                     [Problem(str(folder), f"store version {found} is not {STORE_VERSION}")]
                 )
@@ -328,6 +352,30 @@ class LedgerStore:
                 for table in tables
             }
 
+    def damage(self) -> list[str]:
+        """What is wrong with the database as such, whatever its rows say; empty when nothing is."""
+        with _translated(self.folder):
+            found = [row[0] for row in self._db.execute("PRAGMA integrity_check(20)")]
+            found = [] if found == ["ok"] else [f"database: {text}" for text in found]
+            if _schema(self._db) != _expected_schema():
+                found.append("database: its tables are not those of this release")
+                return found
+            for table, columns in _COLUMNS.items():
+                wrong = " OR ".join(f"typeof({name}) != '{kind}'" for name, kind in columns.items())
+                query = f"SELECT count(*) FROM {table} WHERE {wrong}"  # noqa: S608
+                count = self._db.execute(query).fetchone()
+                if count[0]:
+                    found.append(f"table {table}: {count[0]} rows have values of another type")
+            for table in ("transactions", "events"):
+                query = f"SELECT count(*), min(seq), max(seq) FROM {table}"  # noqa: S608
+                rows, first, last = self._db.execute(query).fetchone()
+                if rows and (first, last) != (1, rows):
+                    found.append(f"table {table}: row numbers have gaps")
+            meta = self._db.execute("SELECT key, value FROM meta").fetchall()
+            if meta != [("store_version", STORE_VERSION)]:
+                found.append(f"table meta: {meta} is not the version of this store")
+        return found
+
     def sizes(self) -> dict[str, int]:
         """Bytes of envelopes, of payloads, and of the folder."""
         with _translated(self.folder):
@@ -339,6 +387,16 @@ class LedgerStore:
                 "payloads": payloads.fetchone()[0] or 0,
                 "store": sum(path.stat().st_size for path in files),
             }
+
+    @contextlib.contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """All reads inside see the ledger as it is now, whatever a writer does meanwhile."""
+        with _translated(self.folder):
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -364,6 +422,19 @@ class LedgerStore:
             ) from error
 
 
+def _schema(db: sqlite3.Connection) -> list[tuple[str, ...]]:
+    return sorted(db.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master"))
+
+
+def _expected_schema() -> list[tuple[str, ...]]:
+    db = sqlite3.connect(":memory:")
+    try:
+        db.executescript(_SCHEMA)
+        return _schema(db)
+    finally:
+        db.close()
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     """A connection that commits when told to; `mode` is SQLite's ro, rw or rwc.
 
@@ -387,7 +458,7 @@ def _translated(folder: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         text = str(error)
-        remedy = "check the folder's permissions"
+        remedy = "the disk failed or is gone; check it, then start again and run `gridpact audit`"
         if "full" in text:
             remedy = "free some space and start again; every acknowledged transaction is safe"
         elif "readonly" in text or "read-only" in text:

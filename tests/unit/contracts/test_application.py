@@ -13,7 +13,7 @@ from random import Random
 import msgspec
 import pytest
 
-from gridpact.codec import sha256
+from gridpact.codec import encode, sha256
 from gridpact.contracts import Application, Candidate, Unreadable
 from gridpact.contracts.application import Info, is_early
 from gridpact.contracts.bodies import (
@@ -72,10 +72,12 @@ def proposal_of(bench: Bench, *transactions: Signed, time_s: int = 0) -> Proposa
     return bench.proposal(transactions, time_s)
 
 
+PAYLOAD = OrderPayload(Side.BID, 200_000, 1, 200_000, 0)
+
+
 def order_at(nonce: int, bench: Bench, **more: object) -> Signed:
     """A small bid by Ann with a nonce of the test's choosing."""
-    payload = OrderPayload(Side.BID, 200_000, 1, 200_000, 0)
-    return bench.sign("ann", Kind.ORDER, PlaceOrder(MARKET, SLOT), payload, nonce=nonce, **more)
+    return bench.sign("ann", Kind.ORDER, PlaceOrder(MARKET, SLOT), PAYLOAD, nonce=nonce, **more)
 
 
 # The chain's start
@@ -94,7 +96,7 @@ def test_a_chain_starts_with_a_clock_three_accounts_and_its_parties() -> None:
     }
     entries = bench.application.state.entries
     assert {key: entry.value for key, entry in entries.items()} == expected
-    assert all(entry.salt == b"" for entry in entries.values())
+    assert {(entry.salt, entry.phase) for entry in entries.values()} == {(b"", 0)}
     first_hash = genesis_hash(bench.genesis)
     assert bench.application.info() == Info(APP_VERSION, 0, first_hash)
     assert bench.application.init_chain().keys() == expected.keys()
@@ -361,6 +363,9 @@ def test_a_decided_block_is_executed_whatever_is_in_it(bench: Bench) -> None:
     assert all(receipt.postings_hash == b"" for receipt in result.receipts)
     assert bench.market_root == before
     assert result.changes == {}
+    readable = [sha256(b"\x05" * 32 + encode(PAYLOAD)) for _ in "ab"]
+    named = [b"", b"", readable[0], b"", readable[1], b""]
+    assert result.record.payloads_root == payloads_root(named)
 
 
 @pytest.mark.parametrize("verdict", Verdict)
