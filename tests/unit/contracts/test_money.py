@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
 from gridpact.codec import Wire
-from gridpact.contracts.bodies import Claim, Deposit, Kind, Withdraw
-from gridpact.contracts.keys import claim_key
-from gridpact.ledger import Account, Entry, account_key, system_key
+from gridpact.contracts.bodies import Claim, Deposit, Kind, MoneyPayload, Withdraw
+from gridpact.contracts.keys import NAMESPACES, claim_key
+from gridpact.contracts.money import apply_withdraw
+from gridpact.ledger import Account, Draft, Secret, State, account_key, secret_key, system_key
 from gridpact.model import AccountMode, Phase, Verdict
 from gridpact.units import INT64_MAX, INT64_MIN
-from ledger_bench import AUDITOR, LENGTH_S, OPERATOR, SLOT, UNIT, Bench
+from ledger_bench import AUDITOR, OPERATOR, SLOT, UNIT, Bench
 
 MOST = 2**62
 """Largest amount of one payment."""
@@ -100,18 +100,6 @@ def test_the_bank_has_64_bits_too(bench: Bench) -> None:
     assert bench.events[f"claim/{OPERATOR}/9"] == Verdict.OVERFLOW
 
 
-def test_a_full_account_does_not_stop_the_market(bench: Bench) -> None:
-    """What an order holds must have room to come back, or its slot could never be cleared."""
-    bench.join("ann")
-    barrier(bench)
-    bench.accept(bench.deposit("ann", MOST), bench.deposit("ann", MOST - 1))
-    bench.open(first_s=SLOT + LENGTH_S)
-    bench.accept(bench.bid("ann", 200_000, 1_000, slot_s=SLOT + LENGTH_S))
-    set_bank(bench, 0)
-    bench.accept(bench.deposit("ann", bench.account("ann")[1]))
-    bench.walk(Phase.CLEARED, first_s=SLOT + LENGTH_S)
-
-
 # Withdrawals
 
 
@@ -169,27 +157,16 @@ def test_credit_is_for_trading_and_is_not_paid_out(bench: Bench, amount: int) ->
         bench.refuse(bench.withdraw(member, amount), Verdict.INSUFFICIENT_FUNDS)
 
 
-def set_bank(bench: Bench, balance_nano: int) -> None:
-    """Put the bank where honest payments would bring it only after many years."""
-    state = bench.application.state
-    moved = balance_nano - bench.system("bank")
-    for name, change in (("bank", moved), ("grid", -moved)):
-        entry = state.entries[system_key(name)]
-        assert isinstance(entry.value, Account)
-        balance = entry.value.available_nano + change
-        account = msgspec.structs.replace(entry.value, available_nano=balance)
-        state.put(system_key(name), Entry(account, entry.salt, entry.phase))
-
-
-def test_a_withdrawal_that_cannot_be_paid_goes_back(bench: Bench) -> None:
+def test_a_withdrawal_that_cannot_be_paid_goes_back() -> None:
     """The bank's 64 bits are full: the money must not stay in escrow that nothing asks for."""
-    bench.join("ann", deposit_nano=7)
-    barrier(bench)
-    bench.accept(bench.withdraw("ann", 7))
-    set_bank(bench, INT64_MAX)
-    barrier(bench)
-    assert bench.events["claim/ann/1"] == Verdict.OVERFLOW
-    assert bench.account("ann") == (7, 0)
+    draft = Draft(State(NAMESPACES), 1)
+    draft.put(secret_key("ann"), Secret(bytes(32)), bytes(32))
+    draft.put(account_key("ann"), Account(1, 0, 0, 7))
+    draft.put(system_key("bank"), Account(3, Account.NO_LIMIT, INT64_MAX, 0))
+    verdict = apply_withdraw(draft, "ann", Withdraw(0), MoneyPayload(7, ""), bytes(32))
+    assert verdict == Verdict.OVERFLOW
+    assert draft.require(account_key("ann"), Account) == Account(1, 0, 7, 0)
+    assert draft.require(system_key("bank"), Account).available_nano == INT64_MAX
 
 
 def test_an_account_is_salted_with_its_owners_secret(bench: Bench) -> None:
