@@ -25,6 +25,9 @@ class Account(Wire, frozen=True):
 
     NO_LIMIT: ClassVar[int] = -1
     """Limit of an account that may go below zero as far as it must."""
+    DEBT_MAX: ClassVar[int] = 2**62
+    """As far as orders may bring it there: the rest of the 64 bits is for settlement, which nobody
+    may be able to stop by owing too much."""
 
     mode: Natural
     limit_nano: Int64
@@ -36,9 +39,8 @@ class Account(Wire, frozen=True):
 
     def can_hold(self, amount_nano: int) -> bool:
         """Whether `amount_nano` may move from available to escrow."""
-        return self.limit_nano == self.NO_LIMIT or (
-            self.available_nano - amount_nano >= -self.limit_nano
-        )
+        limit = self.DEBT_MAX if self.limit_nano == self.NO_LIMIT else self.limit_nano
+        return self.available_nano - amount_nano >= -limit
 
 
 class Secret(Wire, frozen=True):

@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
-from gridpact.contracts import Application, Candidate, Unreadable, judge_payload
+from gridpact.contracts import Application, Candidate, Unreadable, is_early, judge_payload
 from gridpact.contracts.genesis import Genesis
 from gridpact.errors import InputError, Problem, StoreError
 from gridpact.ledger.blocks import EngineState, Receipt, Record
@@ -30,6 +30,9 @@ VERIFY_AHEAD = 3
 is what it checks while this process executes a block."""
 MEMPOOL_MAX = 100_000
 MEMPOOL_PER_SENDER_MAX = 10_000
+EARLY_MAX_S = 86_400
+"""A phase that may not be in a block for longer than this is refused, not kept waiting with all
+that its sender sends after it. Where there is no clock, every time lies further ahead."""
 REMEMBERED_MAX = 200_000
 """Outcomes kept in memory for `receipts`; older receipts are read from the store."""
 
@@ -135,7 +138,10 @@ class EmbeddedEngine:
         return self.application.genesis_hash
 
     async def submit(self, envelope: bytes, payload: bytes) -> Verdict:
-        """See `EnginePort.submit`."""
+        """See `EnginePort.submit`.
+
+        A nonce that is used is refused before the signature is looked at: a check is dear.
+        """
         if self._failure is not None:
             raise self._failure
         transaction = self.application.readable(envelope)
@@ -144,6 +150,8 @@ class EmbeddedEngine:
         verdict = judge_payload(transaction, payload, self.application.rules)
         if verdict != Verdict.ACCEPTED:
             return verdict
+        if is_early(transaction, self._header_time() + EARLY_MAX_S):
+            return Verdict.TOO_EARLY
         sender = transaction.envelope.sender
         party = self.application.party(sender)
         if party is None:

@@ -141,21 +141,26 @@ class LedgerStore:
             genesis = genesis_from_json(path.read_bytes(), str(path))
             connection = _connect(folder / DATABASE, "rw" if writable else "ro")
             store = cls(folder, genesis, connection)
-            if writable:
-                store._take_lock()
-            found = connection.execute(
-                "SELECT value FROM meta WHERE key = 'store_version'"
-            ).fetchone()
-            if found is None and writable:
-                return store
-            if found is None or found[0] != STORE_VERSION:
+            try:
+                store._begin(writable)
+            except BaseException:
                 store.close()
-                raise InputError(
-                    [Problem(str(folder), f"store version {found} is not {STORE_VERSION}")]
-                )
-            last = connection.execute("SELECT max(seq) FROM transactions").fetchone()[0]
-            store._next_seq = (last or 0) + 1
+                raise
         return store
+
+    def _begin(self, writable: bool) -> None:
+        """Take the lock and find out how far the ledger is."""
+        if writable:
+            self._take_lock()
+        query = "SELECT value FROM meta WHERE key = 'store_version'"
+        found = self._db.execute(query).fetchone()
+        if found is None and writable:
+            return
+        if found is None or found[0] != STORE_VERSION:
+            text = f"store version {found} is not {STORE_VERSION}"
+            raise InputError([Problem(str(self.folder), text)])
+        last = self._db.execute("SELECT max(seq) FROM transactions").fetchone()[0]
+        self._next_seq = (last or 0) + 1
 
     def close(self) -> None:
         """Give the folder free."""
@@ -396,7 +401,8 @@ class LedgerStore:
         try:
             yield
         finally:
-            self._db.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -463,6 +469,8 @@ def _translated(folder: Path) -> Iterator[None]:
             remedy = "free some space and start again; every acknowledged transaction is safe"
         elif "readonly" in text or "read-only" in text:
             remedy = "make the folder writable; nothing was changed"
+        elif "no such" in text:
+            remedy = "the database is damaged; restore a copy"
         elif "locked" in text:
             remedy = "another program holds the database; close it"
         raise StoreError(f"{folder}: {text}; {remedy}") from error

@@ -70,18 +70,18 @@ LIMIT_SLOTS = 4096
 
 
 def world() -> Bench:
-    """Ann has 1.0 and three open orders, Eve neither money nor meter, Dan and Fay pay later;
+    """Ann has 1.0 and three open orders, Eve neither money nor meter, Dan, Fay and Gus pay later;
     of one slot Fay has not reported yet."""
     keys = SimulatedKeys(7)
     bench = Bench(genesis_with(keys, parties=[(GUEST, Role.MEMBER)]), keys)
     bench.join("ann", deposit_nano=UNIT)
-    bench.join("dan", "fay", mode=AccountMode.POSTPAID)
+    bench.join("dan", "fay", "gus", mode=AccountMode.POSTPAID)
     bench.accept(bench.register("eve"))
     bench.accept(bench.tariff(slots=4), bench.tariff(DEAR, first_s=DEAR_S, slots=2))
     bench.move(Phase.OPEN, slots=4)
     bench.move(Phase.OPEN, first_s=DEAR_S, slots=2)
-    for member in ("dan", "fay"):
-        bench.accept(*(bench.bid(member, QUANTITY_MAX, QUANTITY_MAX, slot_s=FULL_S) for _ in "ab"))
+    for member in ("dan", "fay", "gus"):
+        bench.accept(bench.bid(member, QUANTITY_MAX, QUANTITY_MAX, slot_s=FULL_S))
     bench.accept(
         *(bench.offer("ann", QUANTITY_MAX, QUANTITY_MAX, slot_s=FULL_S) for _ in "abc"),
         *(bench.bid("ann", 80_000, 1, slot_s=OPEN_S) for _ in "abc"),
@@ -90,11 +90,11 @@ def world() -> Bench:
     bench.move(Phase.CLOSED, first_s=FULL_S)
     bench.walk(Phase.CLEARED, slots=2)
     bench.move(Phase.DELIVERED, slots=2)
-    for member in ("ann", "dan", "fay"):
+    for member in ("ann", "dan", "fay", "gus"):
         bench.accept(bench.reading(member, slot_s=FINAL_S))
     bench.walk(Phase.FINAL, first_s=FINAL_S)
     bench.accept(bench.reading("ann", version=2, slot_s=DELIVERED_S))
-    bench.accept(bench.reading("dan", slot_s=DELIVERED_S))
+    bench.accept(*(bench.reading(member, slot_s=DELIVERED_S) for member in ("dan", "gus")))
     return bench
 
 
@@ -305,13 +305,13 @@ def orders() -> list[Row]:
         make("crossed, no funds, no meter", "eve", here, crossed),
         make("three open orders, no funds", "ann", here, dear),
         make("no funds, no meter", "eve", here, dear),
-        make("no meter", "eve", here, offer),
         make(
-            "64 bits are full",
+            "debt has an end",
             "dan",
             PlaceOrder(MARKET, DEAR_S),
             bid(QUANTITY_MAX, QUANTITY_MAX, QUANTITY_MAX),
         ),
+        make("no meter", "eve", here, offer),
         make("", "dan", here, bid(200_000, 1_000, 250_000)),
     ]
 

@@ -336,12 +336,22 @@ def test_validators_wait_for_the_delay_after_the_last_slot(bench: Bench) -> None
     bench.accept(later, time_s=LATE_S + LENGTH_S)
 
 
-def test_a_validator_speaks_once_about_a_number(bench: Bench) -> None:
+def test_a_validator_says_the_same_once_and_may_change_its_mind(bench: Bench) -> None:
+    """Else two that ask for different things would block the number for good."""
     bench.open(slots=2)
     bench.accept(late(bench, VALIDATORS[0]), time_s=LATE_S)
     bench.refuse(late(bench, VALIDATORS[0]), Verdict.ALREADY_ENDORSED, time_s=LATE_S)
     other = late(bench, VALIDATORS[0], not_before_s=LATE_S + 1)
-    bench.refuse(other, Verdict.ALREADY_ENDORSED, time_s=LATE_S + 1)
+    bench.accept(other, time_s=LATE_S + 1)
+    held = bench.entry(endorsement_key(2))
+    assert held is not None
+    assert isinstance(held.value, Endorsement)
+    assert [asked[0] for asked in held.value.bodies] == [VALIDATORS[0].encode()]
+    bench.refuse(
+        late(bench, VALIDATORS[0], not_before_s=LATE_S + 1),
+        Verdict.ALREADY_ENDORSED,
+        time_s=LATE_S + 1,
+    )
     early = late(bench, VALIDATORS[0], not_before_s=0)
     bench.refuse(early, Verdict.TOO_EARLY, time_s=LATE_S)
 

@@ -347,11 +347,11 @@ def test_a_line_beyond_64_bits_is_a_named_refusal() -> None:
 
 
 def test_a_bill_beyond_64_bits_is_a_named_refusal() -> None:
-    """Ann's purchases sum to three times 2^62, although her sales keep her account in range."""
+    """Ann's purchases sum to three times 2^62, her sales keep her account in range."""
     bench = Bench()
     bench.join("ann", "bob", mode=AccountMode.POSTPAID)
-    bench.open(slots=4, prices=HUGE)
-    for i, buyer in enumerate(("ann", "ann", "bob", "ann")):
+    bench.open(slots=5, prices=HUGE)
+    for i, buyer in enumerate(("ann", "bob", "ann", "bob", "ann")):
         start_s, seller = SLOT + i * LENGTH_S, "bob" if buyer == "ann" else "ann"
         bench.accept(
             bench.bid(buyer, QUANTITY_MAX, QUANTITY_MAX, slot_s=start_s),
@@ -363,10 +363,10 @@ def test_a_bill_beyond_64_bits_is_a_named_refusal() -> None:
             bench.reading(seller, 0, QUANTITY_MAX, slot_s=start_s),
         )
         bench.walk(Phase.METERED, first_s=start_s)
-        if i < 3:
+        if i < 4:
             bench.move(Phase.SETTLED, first_s=start_s)
     assert bench.bill("ann").purchases_nano == -2 * QUANTITY_MAX**2
-    refused = bench.phase(Phase.SETTLED, first_s=SLOT + 3 * LENGTH_S)
+    refused = bench.phase(Phase.SETTLED, first_s=SLOT + 4 * LENGTH_S)
     bench.refuse(refused, Verdict.OVERFLOW)
 
 

@@ -220,7 +220,8 @@ def test_entries_put_back_are_listed_as_before() -> None:
         (50, 100, 151, False),
         (50, -50, 0, True),
         (NO_LIMIT, 0, 2**62, True),  # postpaid
-        (NO_LIMIT, -(2**62), 1, True),
+        (NO_LIMIT, 0, 2**62 + 1, False),  # the rest of 64 bits is for settlement
+        (NO_LIMIT, -(2**62), 1, False),
     ],
 )
 def test_one_rule_for_all_modes(limit: int, available: int, amount: int, allowed: bool) -> None:
