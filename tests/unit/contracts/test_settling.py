@@ -207,6 +207,22 @@ def test_a_bill_gathers_the_slots_of_its_day_and_the_next_day_has_its_own() -> N
     ]
 
 
+def test_members_are_settled_in_the_order_of_their_ids() -> None:
+    """Bills and postings come in the same order on every replica: `ann` before `ann-2`."""
+    bench = Bench()
+    bench.join("ann-2", "ann", "bob")
+    bench.open()
+    books = Books(bench)
+    books.walk(Phase.DELIVERED)
+    bench.accept(*(bench.reading(member, 1) for member in ("bob", "ann-2", "ann")))
+    books.walk(Phase.SETTLED)
+    assert [document.owner for document in books.documents] == ["ann", "ann-2", "bob"]
+    for member in ("ann-2", "ann"):
+        bench.accept(bench.reading(member, 2, version=2))
+    books.walk(Phase.FINAL)
+    assert [document.owner for document in books.documents[3:]] == ["ann", "ann"] + ["ann-2"] * 2
+
+
 def test_the_best_reading_settles(bench: Bench, books: Books) -> None:
     """The metering operator's version 2 over the meter's measured version 1."""
     report(bench, -1_000, 600, 0)
