@@ -6,7 +6,7 @@ LOCKED := $(INSTALL) --constraint constraints.txt
 .PHONY: demo test lint check bench fuzz kill golden constraints clean
 
 demo: .venv/.run          ## one trading day: ledger, settlement, report in out/demo
-	$(BIN)/gridpact run --out out/demo $(ARGS)
+	$(BIN)/gridpact run --out out/demo --replace $(ARGS)
 test: .venv/.test         ## every test; ARGS="-k auction" for some
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 lint: .venv/.check        ## format, lint, types

@@ -19,7 +19,7 @@ import pytest
 SRC = Path(__file__).resolve().parent.parent / "src"
 PACKAGE = "gridpact"
 
-FOUNDATION = ("errors", "units", "codec", "quantize")
+FOUNDATION = ("errors", "files", "units", "codec", "quantize")
 """Layer 0, in order: each may import those before it."""
 LAYER = {
     **dict.fromkeys(FOUNDATION, 0),

@@ -9,6 +9,7 @@ occur in what is hashed.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
@@ -45,9 +46,9 @@ class CodecError(GridpactError):
     """Bytes that are not the canonical encoding of the expected type."""
 
 
-_UNSIGNED_64 = b"\xcf"
-"""MessagePack's mark of a number that may be beyond signed 64 bits; also an ordinary byte, so what
-contains it is looked at again."""
+_BEYOND_64 = re.compile(rb"\xcf[\x80-\xff]")
+"""How MessagePack writes a number from 2^63 on. Other data can look like it, so what contains it
+is looked at again."""
 _encoder = msgspec.msgpack.Encoder()
 _decoders: dict[type, msgspec.msgpack.Decoder[Any]] = {}
 
@@ -62,7 +63,7 @@ def encode(value: Wire) -> bytes:
         data = _encoder.encode(value)
     except OverflowError as error:
         raise CodecError(f"{type(value).__name__} has a number beyond 64 bits") from error
-    if _UNSIGNED_64 in data and _largest(msgspec.msgpack.decode(data)) > INT64_MAX:
+    if _BEYOND_64.search(data) and _largest(msgspec.msgpack.decode(data)) > INT64_MAX:
         raise CodecError(f"{type(value).__name__} has a number beyond 64 bits")
     return data
 

@@ -29,6 +29,7 @@ from gridpact.codec import (
     Name,
     Natural,
     PositiveQuantity,
+    PublicKey,
     Quantity,
     Text,
     Wire,
@@ -72,6 +73,10 @@ class Remark(Wire, frozen=True):
 
 class Digest(Wire, frozen=True):
     digest: Hash
+
+
+class Verifier(Wire, frozen=True):
+    key: PublicKey
 
 
 class Step(Wire, frozen=True):
@@ -168,6 +173,14 @@ def test_a_number_beyond_64_bits_is_not_written(number: int) -> None:
         encode(Amount(number))
 
 
+def test_numbers_are_looked_at_wherever_they_stand_and_bytes_that_look_like_one_are_not() -> None:
+    with pytest.raises(CodecError, match="Many has a number beyond 64 bits"):
+        encode(Many([1, INT64_MAX, INT64_MAX + 1, 1]))
+    assert decode(Many, encode(Many([INT64_MAX] * 3))) == Many([INT64_MAX] * 3)
+    lookalike = Digest(b"\xcf\xff\xff\xff\xff\xff\xff\xff\xff" * 3 + bytes(5))
+    assert decode(Digest, encode(lookalike)) == lookalike
+
+
 @pytest.mark.parametrize("name", ["a", "0", "ann.meter", "lv-1_2", "9" * 48])
 def test_names(name: str) -> None:
     assert decode(Label, encode(Label(name))) == Label(name)
@@ -206,13 +219,14 @@ def test_texts_are_printable_ascii_up_to_200_characters() -> None:
             decode(Remark, msgspec.msgpack.encode([text]))
 
 
-def test_a_digest_has_32_bytes() -> None:
-    assert decode(Digest, encode(Digest(bytes(32)))) == Digest(bytes(32))
+@pytest.mark.parametrize("wire_type", [Digest, Verifier])
+def test_a_digest_and_a_key_have_32_bytes(wire_type: Callable[[bytes], Wire]) -> None:
+    assert decode(wire_type, encode(wire_type(bytes(32)))) == wire_type(bytes(32))
     for digest in (b"", bytes(31), bytes(33)):
         with pytest.raises(CodecError):
-            decode(Digest, msgspec.msgpack.encode([digest]))
+            decode(wire_type, msgspec.msgpack.encode([digest]))
     with pytest.raises(CodecError):
-        decode(Digest, msgspec.msgpack.encode(["x" * 32]))
+        decode(wire_type, msgspec.msgpack.encode(["x" * 32]))
 
 
 def test_bytes_with_a_longer_header_are_refused() -> None:
@@ -240,6 +254,14 @@ def test_no_struct_of_the_ledger_has_a_default_value() -> None:
         assert not any(
             field.default_factory is not msgspec.NODEFAULT for field in fields_of(wire_type)
         )
+
+
+def test_every_struct_of_the_ledger_is_frozen_and_written_as_an_array() -> None:
+    for wire_type in wire_types():
+        config = wire_type.__struct_config__
+        assert config.frozen, wire_type
+        assert config.array_like, wire_type
+        assert config.forbid_unknown_fields, wire_type
 
 
 def test_digests() -> None:
@@ -297,6 +319,8 @@ def values_of(info: inspect.Type) -> st.SearchStrategy:
             return st.binary(min_size=low or 0, max_size=40 if high is None else high)
         case inspect.EnumType(cls=cls):
             return st.sampled_from(list(cls))
+        case inspect.LiteralType(values=allowed):
+            return st.sampled_from(allowed)
         case inspect.ListType(item_type=item, min_length=low, max_length=high):
             most = 3 if high is None else high
             return st.lists(values_of(item), min_size=low or 0, max_size=most)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gridpact.cli.output import EXIT_FAILED_CHECK, print_json, progress_bar
-from gridpact.errors import InputError, Problem, StoreError
+from gridpact.errors import InputError, Problem
+from gridpact.files import write_atomically
 
 if TYPE_CHECKING:
     from gridpact.contracts.statements import Statement
@@ -102,13 +103,7 @@ def prove(
         tip = store.tip()
     finally:
         store.close()
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        aside = output.with_name(f".{output.name}.partial")
-        aside.write_bytes(proof_bytes(proof))
-        aside.rename(output)
-    except OSError as error:
-        raise StoreError(f"{output}: {error.strerror}") from error
+    write_atomically(output, proof_bytes(proof))
     from gridpact.codec import decode
     from gridpact.ledger.blocks import Record, record_hash
 

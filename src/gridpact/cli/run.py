@@ -13,6 +13,7 @@ import typer
 
 from gridpact.cli.output import print_json, progress_bar
 from gridpact.errors import InputError, Problem, StoreError
+from gridpact.files import write_atomically
 
 if TYPE_CHECKING:
     from gridpact.model import RunResult, Scenario
@@ -71,7 +72,7 @@ def run(
 
     from gridpact.reports import run_table
 
-    Console().print(run_table(result))
+    Console().print(run_table(result, target / "report.html"))
 
 
 def _chosen_scenario(
@@ -142,7 +143,7 @@ def _run_into(
     result.timings_s["report"] = time.perf_counter() - writing
     result.timings_s["total"] = time.perf_counter() - started
     summary = run_json(result, target / "report.html")
-    (folder / MANIFEST).write_text(json.dumps(summary, indent=2) + "\n", encoding="ascii")
+    write_atomically(folder / MANIFEST, json.dumps(summary, indent=2).encode() + b"\n")
     return result, summary
 
 

@@ -41,15 +41,10 @@ def bench(
     if as_json:
         print_json(results)
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="gridpact bench", title_justify="left")
-    for heading in ("case", "figures"):
-        table.add_column(heading, overflow="fold")
     for case, figures in results.items():
-        table.add_row(case, "\n".join(f"{key} = {_shown(figures[key])}" for key in figures))
-    Console().print(table)
+        typer.echo(case)
+        for key, value in figures.items():
+            typer.echo(f"  {key:<24} {_shown(value):>14}")
 
 
 def _shown(value: object) -> str:

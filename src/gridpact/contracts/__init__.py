@@ -1,6 +1,12 @@
 """Handlers, one per kind of transaction, and the application that runs them on the kernel."""
 
-from gridpact.contracts.application import Application, BlockResult, Candidate, Unreadable
+from gridpact.contracts.application import (
+    Application,
+    BlockResult,
+    Candidate,
+    Unreadable,
+    is_early,
+)
 from gridpact.contracts.conservation import energy_residual_wh, unbalanced
 from gridpact.contracts.transactions import judge_payload
 
@@ -10,6 +16,7 @@ __all__ = [
     "Candidate",
     "Unreadable",
     "energy_residual_wh",
+    "is_early",
     "judge_payload",
     "unbalanced",
 ]

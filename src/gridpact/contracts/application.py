@@ -183,13 +183,21 @@ class Application:
             return Verdict.EXPIRED
         return Verdict.ACCEPTED
 
+    def _judge(self, candidate: Candidate, last_nonce: int | None) -> Verdict:
+        """Whether a candidate may be in the next block: its payload, then as `check_tx`."""
+        verdict = judge_payload(candidate.transaction, candidate.sealed, self.rules)
+        if verdict != Verdict.ACCEPTED:
+            return verdict
+        return self.check_tx(candidate, last_nonce)
+
     def prepare_proposal(
         self, candidates: Sequence[Candidate], time_s: int
     ) -> tuple[Proposal, list[Candidate]]:
         """The next block from what waits, in the order given.
 
-        Left out: what `check_tx` refuses, phases whose time has not come, and what is over the
-        block's cap. Of a sender's transactions those after a left-out one are left out too.
+        Left out: what lacks its payload, what `check_tx` refuses, phases whose time has not come,
+        and what is over the block's cap. Of a sender's transactions those after a left-out one are
+        left out too.
 
         Returns:
             The proposal, and the candidates in it.
@@ -202,7 +210,7 @@ class Application:
             envelope = candidate.transaction.envelope
             if is_early(candidate.transaction, time_s):
                 continue
-            if self.check_tx(candidate, nonces.get(envelope.sender)) != Verdict.ACCEPTED:
+            if self._judge(candidate, nonces.get(envelope.sender)) != Verdict.ACCEPTED:
                 continue
             nonces[envelope.sender] = envelope.nonce
             chosen.append(candidate)
@@ -228,10 +236,7 @@ class Application:
             ):
                 return False
             envelope = candidate.transaction.envelope
-            verdict = judge_payload(candidate.transaction, candidate.sealed, self.rules)
-            if verdict == Verdict.ACCEPTED:
-                verdict = self.check_tx(candidate, nonces.get(envelope.sender))
-            if verdict != Verdict.ACCEPTED:
+            if self._judge(candidate, nonces.get(envelope.sender)) != Verdict.ACCEPTED:
                 return False
             nonces[envelope.sender] = envelope.nonce
         return True

@@ -9,7 +9,7 @@ import msgspec
 
 from gridpact.contracts.genesis import Market
 from gridpact.contracts.keys import position_group, position_key
-from gridpact.ledger import Draft, Leg, account_key, owner_of
+from gridpact.ledger import AmountOverflowError, Draft, Leg, account_key, owner_of
 from gridpact.model import (
     Contract,
     Order,
@@ -42,10 +42,14 @@ def clear_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> S
 
     Source: [WANG24], section 3.2.2, steps 2 and 3.
     """
-    from gridpact.market.integer import clear_auction  # numpy loads with the first clearing
+    # numpy loads with the first clearing, not with what only reads a ledger
+    from gridpact.market.integer import ENERGY_TOTAL_MAX, clear_auction
 
     placed, held = _open_orders(draft, market, start_s)
     bids, offers = placed[Side.BID], placed[Side.OFFER]
+    for side in (bids, offers):
+        if sum(order.energy_wh for _, order in side) > ENERGY_TOTAL_MAX:
+            raise AmountOverflowError(f"more energy than one clearing takes in {start_s}")
     result = clear_auction(_book(bids), _book(offers), market.tie)
     agreed = _Agreed(slot.tariff)
     trades = zip(

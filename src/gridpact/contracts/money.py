@@ -28,13 +28,16 @@ def apply_deposit(
 
 
 def withdraw(call: Call, body: Withdraw, payload: MoneyPayload) -> Verdict:
-    """Holds the amount at once. Refusals: UNKNOWN_PARTY, INSUFFICIENT_FUNDS."""
+    """Holds the amount at once. Credit serves for trading only: what is paid out must be there.
+
+    Refusals: UNKNOWN_PARTY, INSUFFICIENT_FUNDS.
+    """
     key = account_key(call.sender)
     account = call.draft.get(key, Account)
     if account is None:
         return Verdict.UNKNOWN_PARTY
     amount = payload.amount_nano
-    if not account.can_hold(amount):
+    if account.available_nano < amount:
         return Verdict.INSUFFICIENT_FUNDS
     call.draft.post(Leg(key, -amount, amount))
     return call.wait(body.submitted_ms)

@@ -27,7 +27,7 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
     """Adds an open order.
 
     Refusals: UNKNOWN_MARKET, UNKNOWN_SLOT, UNKNOWN_PARTY, GATE_CLOSED, PRICE_OUT_OF_BAND,
-    LIMIT_WRONG, TOO_MANY_ORDERS, INSUFFICIENT_FUNDS, METER_MISSING, OVERFLOW.
+    LIMIT_WRONG, TOO_MANY_ORDERS, INSUFFICIENT_FUNDS, METER_MISSING.
     """
     market = call.rules.markets.get(body.market)
     if market is None:

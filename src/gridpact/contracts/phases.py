@@ -134,15 +134,16 @@ def _judge_endorsement(call: Call, body: MovePhase, slots_end_s: int) -> Verdict
     """Whether a validator may ask for this. Refusals: TOO_EARLY, ALREADY_ENDORSED."""
     if body.not_before_s < slots_end_s + call.rules.genesis.fallback.delay_s:
         return Verdict.TOO_EARLY
-    asked = _endorsements(call, body.number)
-    if any(validator == call.sender.encode() for validator, _ in asked):
+    if [call.sender.encode(), encode(body)] in _endorsements(call, body.number):
         return Verdict.ALREADY_ENDORSED
     return Verdict.ACCEPTED
 
 
 def _endorse(call: Call, body: MovePhase) -> bool:
-    """Count a validator's request; whether enough now ask for the same."""
-    asked = [*_endorsements(call, body.number), [call.sender.encode(), encode(body)]]
+    """Count a validator's request, in place of its earlier one; whether enough ask for the same."""
+    sender = call.sender.encode()
+    others = [asked for asked in _endorsements(call, body.number) if asked[0] != sender]
+    asked = [*others, [sender, encode(body)]]
     same = sum(other == encode(body) for _, other in asked)
     if same >= call.rules.genesis.fallback.quorum:
         return True

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
-import secrets
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from gridpact.errors import InputError, Problem
+from gridpact.files import write_atomically
 from gridpact.inputs.tables import closest, shown
 from gridpact.market.integer import AuctionResult, Orders
 from gridpact.units import INT64_MAX, QUANTITY_MAX, split_half_unit
@@ -105,28 +104,16 @@ def write_trades(path: Path, cleared: Sequence[tuple[SlotBook, AuctionResult]]) 
     half nano the ceiling.
 
     Raises:
-        InputError: the file cannot be written.
+        StoreError: the file cannot be written.
     """
     with_slot = len(cleared) > 1
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        try:
-            with aside.open("x", encoding="utf-8", newline="") as stream:
-                writer = csv.writer(stream, lineterminator="\n")
-                writer.writerow(("slot", *TRADE_COLUMNS) if with_slot else TRADE_COLUMNS)
-                for book, result in cleared:
-                    slot = (book.slot,) if with_slot else ()
-                    writer.writerows((*slot, *row) for row in _trade_rows(book, result))
-                stream.flush()
-                os.fsync(stream.fileno())
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-        _sync_folder(path.parent)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        problem = Problem(f"{path}", f"cannot be written: {reason}; choose another place")
-        raise InputError([problem]) from error
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("slot", *TRADE_COLUMNS) if with_slot else TRADE_COLUMNS)
+    for book, result in cleared:
+        slot = (book.slot,) if with_slot else ()
+        writer.writerows((*slot, *row) for row in _trade_rows(book, result))
+    write_atomically(path, text.getvalue().encode())
 
 
 def _trade_rows(
@@ -152,17 +139,6 @@ def _trade_rows(
             price_sum,
             paid,
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _text(path: Path) -> str:

@@ -25,6 +25,9 @@ class Account(Wire, frozen=True):
 
     NO_LIMIT: ClassVar[int] = -1
     """Limit of an account that may go below zero as far as it must."""
+    DEBT_MAX: ClassVar[int] = 2**62
+    """As far as orders may bring it there: the rest of the 64 bits is for settlement, which nobody
+    may be able to stop by owing too much."""
 
     mode: Natural
     limit_nano: Int64
@@ -36,9 +39,8 @@ class Account(Wire, frozen=True):
 
     def can_hold(self, amount_nano: int) -> bool:
         """Whether `amount_nano` may move from available to escrow."""
-        return self.limit_nano == self.NO_LIMIT or (
-            self.available_nano - amount_nano >= -self.limit_nano
-        )
+        limit = self.DEBT_MAX if self.limit_nano == self.NO_LIMIT else self.limit_nano
+        return self.available_nano - amount_nano >= -limit
 
 
 class Secret(Wire, frozen=True):
@@ -266,8 +268,8 @@ class Draft:
 
         Raises:
             InvariantError: the set does not balance, or an escrow would go below zero.
-            AmountOverflowError: a balance would leave 64 bits, or would when its escrow comes
-                back.
+            AmountOverflowError: an amount or a balance would leave 64 bits, or a balance would
+                when its escrow comes back.
         """
         if sum(leg.available_nano + leg.escrow_nano for leg in legs):
             raise InvariantError(f"postings do not balance: {legs}")
@@ -276,7 +278,8 @@ class Draft:
             account = moved.get(leg.account) or self.require(leg.account, Account)
             available = account.available_nano + leg.available_nano
             escrow = account.escrow_nano + leg.escrow_nano
-            if not all(map(fits_int64, (available, escrow, available + escrow))):
+            amounts = (leg.available_nano, leg.escrow_nano, available, escrow, available + escrow)
+            if not all(map(fits_int64, amounts)):
                 raise AmountOverflowError(leg.account)
             if escrow < 0:
                 raise InvariantError(f"escrow of {leg.account} would be {escrow} nano")

@@ -15,8 +15,9 @@ class Verdict(IntEnum):
     ACCEPTED = 0
     """The rules allow it; its effects are in the state."""
 
-    # 1-19: judged from the envelope. Such a transaction is never in a valid block, and if a faulty
-    # proposer puts it into one, it uses nothing, not even its nonce.
+    # 1-19: judged from the envelope. Such a transaction uses nothing, not even its nonce. No honest
+    # replica votes for it; it is in a block only when an earlier one in the same block changed its
+    # sender's key.
     OVERSIZED = 1
     """Envelope or payload is above the size cap of the genesis file."""
     MALFORMED_ENVELOPE = 2

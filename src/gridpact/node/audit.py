@@ -74,7 +74,8 @@ def audit_ledger(
         report.violations.append(str(error))
         return report
     try:
-        asyncio.run(_Replay(store, report).run(progress))
+        with store.one_moment():
+            asyncio.run(_Replay(store, report).run(progress))
     except (StoreError, InvariantError) as error:
         report.violations.append(f"replay stopped: {error}")
     finally:
@@ -105,6 +106,10 @@ class _Replay:
     async def run(self, progress: Callable[[int, int], None] | None) -> None:
         """Replay all blocks, then compare what is left: state, documents, row counts."""
         self.application.init_chain()
+        for text in self.store.damage():
+            self.found(text)
+        if self.report.violations:
+            return
         height = self.store.height()
         verifier = VerifierProcess()
         try:

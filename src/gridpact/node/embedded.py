@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
-from gridpact.contracts import Application, Candidate, Unreadable, judge_payload
+from gridpact.contracts import Application, Candidate, Unreadable, is_early, judge_payload
 from gridpact.contracts.genesis import Genesis
 from gridpact.errors import InputError, Problem, StoreError
 from gridpact.ledger.blocks import EngineState, Receipt, Record
@@ -24,12 +24,15 @@ from gridpact.node.store import LedgerStore
 from gridpact.node.verifier import VerifierProcess
 
 ENGINE = "embedded"
-VERIFY_BATCH = 256
-VERIFY_AHEAD = 4
+VERIFY_BATCH = 512
+VERIFY_AHEAD = 3
 """Signatures per frame and frames on their way to the worker: what its pipe holds (128 bytes each)
 is what it checks while this process executes a block."""
 MEMPOOL_MAX = 100_000
 MEMPOOL_PER_SENDER_MAX = 10_000
+EARLY_MAX_S = 86_400
+"""A phase that may not be in a block for longer than this is refused, not kept waiting with all
+that its sender sends after it. Where there is no clock, every time lies further ahead."""
 REMEMBERED_MAX = 200_000
 """Outcomes kept in memory for `receipts`; older receipts are read from the store."""
 
@@ -88,7 +91,20 @@ class EmbeddedEngine:
             StoreError: what is stored does not add up to the last record's root; run `audit`.
         """
         engine = cls(store, header_time)
-        application = engine.application
+        try:
+            engine._catch_up()
+        except BaseException:
+            store.close()
+            raise
+        engine._tasks = [
+            asyncio.create_task(engine._until_it_fails(stage))
+            for stage in (engine._check_signatures, engine._make_blocks)
+        ]
+        return engine
+
+    def _catch_up(self) -> None:
+        """Bring the application to the store's height."""
+        store, application = self.store, self.application
         if not store.is_initialised:
             store.save_initial(application.init_chain())
         else:
@@ -99,11 +115,6 @@ class EmbeddedEngine:
                     f"{store.folder}: the stored state does not have the root of block {tip[0]}; "
                     f"run `gridpact audit {store.folder}`"
                 )
-        engine._tasks = [
-            asyncio.create_task(engine._until_it_fails(stage()))
-            for stage in (engine._check_signatures, engine._make_blocks)
-        ]
-        return engine
 
     @classmethod
     async def create(
@@ -127,7 +138,10 @@ class EmbeddedEngine:
         return self.application.genesis_hash
 
     async def submit(self, envelope: bytes, payload: bytes) -> Verdict:
-        """See `EnginePort.submit`."""
+        """See `EnginePort.submit`.
+
+        A nonce that is used is refused before the signature is looked at: a check is dear.
+        """
         if self._failure is not None:
             raise self._failure
         transaction = self.application.readable(envelope)
@@ -136,6 +150,8 @@ class EmbeddedEngine:
         verdict = judge_payload(transaction, payload, self.application.rules)
         if verdict != Verdict.ACCEPTED:
             return verdict
+        if is_early(transaction, self._header_time() + EARLY_MAX_S):
+            return Verdict.TOO_EARLY
         sender = transaction.envelope.sender
         party = self.application.party(sender)
         if party is None:
@@ -148,6 +164,8 @@ class EmbeddedEngine:
         self._waiting[transaction.id] = (sender, asyncio.get_running_loop().create_future())
         self._inbox.append((transaction, payload))
         self._has_inbox.set()
+        if len(self._inbox) % VERIFY_BATCH == 0:
+            await asyncio.sleep(0)  # who submits without a pause still lets the engine work
         return Verdict.ACCEPTED
 
     async def receipts(self, ids: Sequence[bytes]) -> list[Outcome]:
@@ -156,6 +174,8 @@ class EmbeddedEngine:
 
     async def query(self, key: str) -> QueryResult:
         """See `EnginePort.query`; InputError before the first block."""
+        if self._failure is not None:
+            raise self._failure
         height = self.application.height
         if height == 0:
             raise InputError([Problem(key, "nothing can be proved before the first block")])
@@ -164,21 +184,23 @@ class EmbeddedEngine:
         return QueryResult(record, entry, proof)
 
     async def _outcome(self, transaction_id: bytes) -> Outcome:
-        outcome = self._outcomes.get(transaction_id)
-        if outcome is not None:
-            return outcome
         waiting = self._waiting.get(transaction_id)
         if waiting is not None:
             return await waiting[1]
+        outcome = self._outcomes.get(transaction_id)
+        if outcome is not None:
+            return outcome
+        if self._failure is not None:
+            raise self._failure
         found = self.store.find_transaction(transaction_id)
         if found is None:
             raise InputError([Problem(transaction_id.hex(), "no such transaction was submitted")])
         return found[1]
 
-    async def _until_it_fails(self, stage: Coroutine[None, None, None]) -> None:
+    async def _until_it_fails(self, stage: Callable[[], Coroutine[None, None, None]]) -> None:
         """Run a stage for ever; whatever ends it is told to everybody who waits."""
         try:
-            await stage
+            await stage()
         except Exception as error:
             self._fail(error)
             if not isinstance(error, StoreError):
@@ -186,17 +208,20 @@ class EmbeddedEngine:
 
     async def _check_signatures(self) -> None:
         """Take what comes in, check signatures elsewhere, hand it on in the same order."""
+        checking: deque[asyncio.Task[list[Candidate]]] = deque()
         while True:
-            await self._has_inbox.wait()
-            ahead = self._inbox[: VERIFY_BATCH * VERIFY_AHEAD]
-            del self._inbox[: len(ahead)]
+            if not checking:
+                await self._has_inbox.wait()
+            while self._inbox and len(checking) < VERIFY_AHEAD:
+                batch = self._inbox[:VERIFY_BATCH]
+                del self._inbox[: len(batch)]
+                checking.append(asyncio.create_task(self._checked(batch)))
             if not self._inbox:
                 self._has_inbox.clear()
-            batches = [ahead[i : i + VERIFY_BATCH] for i in range(0, len(ahead), VERIFY_BATCH)]
-            checked = [asyncio.create_task(self._checked(batch)) for batch in batches]
-            for candidates in await asyncio.gather(*checked):
+            if checking:
+                candidates = await checking.popleft()
                 self._ready.extend(candidates)
-            self._has_ready.set()
+                self._has_ready.set()
 
     async def _checked(self, batch: Sequence[tuple[Transaction, bytes]]) -> list[Candidate]:
         """Transactions with the verdict on their signature under the senders' keys."""

@@ -22,6 +22,7 @@ from gridpact.contracts import BlockResult, Candidate
 from gridpact.contracts.genesis import Genesis, genesis_from_json, genesis_to_json
 from gridpact.contracts.keys import NAMESPACES
 from gridpact.errors import InputError, Problem, StoreError
+from gridpact.files import sync_folder, write_durably
 from gridpact.ledger import Document, Entry, Privacy
 from gridpact.ledger.blocks import Proposal, Receipt, Record, record_hash
 
@@ -49,6 +50,29 @@ CREATE TABLE private_documents (
   series TEXT NOT NULL, idx INTEGER NOT NULL, owner TEXT NOT NULL, salt BLOB NOT NULL,
   data BLOB NOT NULL, PRIMARY KEY (series, idx)) WITHOUT ROWID;
 """
+_COLUMNS = {
+    "blocks": {"height": "integer", "record": "blob"},
+    "transactions": {
+        "seq": "integer",
+        "height": "integer",
+        "id": "blob",
+        "envelope": "blob",
+        "verdict": "integer",
+        "postings_hash": "blob",
+    },
+    "events": {"seq": "integer", "height": "integer", "subject": "text", "verdict": "integer"},
+    "state": {"key": "text", "value": "blob"},
+    "private_state": {"key": "text", "salt": "blob", "value": "blob"},
+    "private_payloads": {"seq": "integer", "sealed": "blob"},
+    "private_documents": {
+        "series": "text",
+        "idx": "integer",
+        "owner": "text",
+        "salt": "blob",
+        "data": "blob",
+    },
+}
+"""SQLite stores any type anywhere; what a column may really hold."""
 _NAMESPACES = {namespace.name: namespace for namespace in NAMESPACES}
 
 
@@ -91,13 +115,13 @@ class LedgerStore:
             if aside.exists():
                 shutil.rmtree(aside)
             aside.mkdir(parents=True)
-            _write_durably(aside / GENESIS, genesis_to_json(genesis))
+            write_durably(aside / GENESIS, genesis_to_json(genesis))
             connection = _connect(aside / DATABASE, "rwc")
             connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
             connection.close()
-            _sync(aside)
+            sync_folder(aside)
             aside.rename(folder)
-            _sync(folder.parent)
+            sync_folder(folder.parent)
         return cls.open(folder)
 
     @classmethod
@@ -117,20 +141,26 @@ class LedgerStore:
             genesis = genesis_from_json(path.read_bytes(), str(path))
             connection = _connect(folder / DATABASE, "rw" if writable else "ro")
             store = cls(folder, genesis, connection)
-            if writable:
-                store._take_lock()
-            found = connection.execute(
-                "SELECT value FROM meta WHERE key = 'store_version'"
-            ).fetchone()
-            if found is None and writable:
-                return store
-            if found is None or found[0] != STORE_VERSION:
-                raise InputError(
-                    [Problem(str(folder), f"store version {found} is not {STORE_VERSION}")]
-                )
-            last = connection.execute("SELECT max(seq) FROM transactions").fetchone()[0]
-            store._next_seq = (last or 0) + 1
+            try:
+                store._begin(writable)
+            except BaseException:
+                store.close()
+                raise
         return store
+
+    def _begin(self, writable: bool) -> None:
+        """Take the lock and find out how far the ledger is."""
+        if writable:
+            self._take_lock()
+        query = "SELECT value FROM meta WHERE key = 'store_version'"
+        found = self._db.execute(query).fetchone()
+        if found is None and writable:
+            return
+        if found is None or found[0] != STORE_VERSION:
+            text = f"store version {found} is not {STORE_VERSION}"
+            raise InputError([Problem(str(self.folder), text)])
+        last = self._db.execute("SELECT max(seq) FROM transactions").fetchone()[0]
+        self._next_seq = (last or 0) + 1
 
     def close(self) -> None:
         """Give the folder free."""
@@ -327,6 +357,30 @@ class LedgerStore:
                 for table in tables
             }
 
+    def damage(self) -> list[str]:
+        """What is wrong with the database as such, whatever its rows say; empty when nothing is."""
+        with _translated(self.folder):
+            found = [row[0] for row in self._db.execute("PRAGMA integrity_check(20)")]
+            found = [] if found == ["ok"] else [f"database: {text}" for text in found]
+            if _schema(self._db) != _expected_schema():
+                found.append("database: its tables are not those of this release")
+                return found
+            for table, columns in _COLUMNS.items():
+                wrong = " OR ".join(f"typeof({name}) != '{kind}'" for name, kind in columns.items())
+                query = f"SELECT count(*) FROM {table} WHERE {wrong}"  # noqa: S608
+                count = self._db.execute(query).fetchone()
+                if count[0]:
+                    found.append(f"table {table}: {count[0]} rows have values of another type")
+            for table in ("transactions", "events"):
+                query = f"SELECT count(*), min(seq), max(seq) FROM {table}"  # noqa: S608
+                rows, first, last = self._db.execute(query).fetchone()
+                if rows and (first, last) != (1, rows):
+                    found.append(f"table {table}: row numbers have gaps")
+            meta = self._db.execute("SELECT key, value FROM meta").fetchall()
+            if meta != [("store_version", STORE_VERSION)]:
+                found.append(f"table meta: {meta} is not the version of this store")
+        return found
+
     def sizes(self) -> dict[str, int]:
         """Bytes of envelopes, of payloads, and of the folder."""
         with _translated(self.folder):
@@ -338,6 +392,17 @@ class LedgerStore:
                 "payloads": payloads.fetchone()[0] or 0,
                 "store": sum(path.stat().st_size for path in files),
             }
+
+    @contextlib.contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """All reads inside see the ledger as it is now, whatever a writer does meanwhile."""
+        with _translated(self.folder):
+            self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -363,20 +428,17 @@ class LedgerStore:
             ) from error
 
 
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+def _schema(db: sqlite3.Connection) -> list[tuple[str, ...]]:
+    return sorted(db.execute("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master"))
 
 
-def _sync(folder: Path) -> None:
-    """Make a folder's entries durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _expected_schema() -> list[tuple[str, ...]]:
+    db = sqlite3.connect(":memory:")
     try:
-        os.fsync(descriptor)
+        db.executescript(_SCHEMA)
+        return _schema(db)
     finally:
-        os.close(descriptor)
+        db.close()
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -402,11 +464,13 @@ def _translated(folder: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         text = str(error)
-        remedy = "check the folder's permissions"
+        remedy = "the disk failed or is gone; check it, then start again and run `gridpact audit`"
         if "full" in text:
             remedy = "free some space and start again; every acknowledged transaction is safe"
         elif "readonly" in text or "read-only" in text:
             remedy = "make the folder writable; nothing was changed"
+        elif "no such" in text:
+            remedy = "the database is damaged; restore a copy"
         elif "locked" in text:
             remedy = "another program holds the database; close it"
         raise StoreError(f"{folder}: {text}; {remedy}") from error

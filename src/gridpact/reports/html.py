@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from gridpact.files import write_atomically
 from gridpact.model import RunResult
 from gridpact.reports.figures import Figure, energy_figure, order_book_figure, price_figure
-from gridpact.reports.files import write_atomically
 from gridpact.reports.markup import Html, joined, tag
 from gridpact.reports.orderbook import fullest_book
 from gridpact.reports.palette import DARK, LIGHT, css_variables
@@ -39,7 +39,7 @@ def write_report(result: RunResult, path: Path) -> None:
     Raises:
         StoreError: the disk refused; what was at `path` before is still there.
     """
-    write_atomically(path, report_page(result))
+    write_atomically(path, report_page(result).encode(errors="replace"))
 
 
 def report_page(result: RunResult) -> str:

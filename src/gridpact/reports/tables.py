@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from gridpact.files import write_atomically
 from gridpact.model import BillResult, RunResult, SlotResult
-from gridpact.reports.files import write_atomically
 from gridpact.reports.timeline import zone_of
 from gridpact.reports.totals import elapsed_s, totals_of
 
@@ -93,6 +93,7 @@ def run_json(result: RunResult, report_path: Path | None) -> dict[str, object]:
             "height": result.ledger.height,
             "transactions": result.ledger.transactions,
             "state_root": result.ledger.state_root,
+            "record_hash": result.ledger.record_hash,
         },
         "timings_s": {
             "inputs": timings.get("inputs"),
@@ -115,7 +116,7 @@ def write_bills_csv(result: RunResult, path: Path) -> None:
     Raises:
         StoreError: the disk refused.
     """
-    write_atomically(path, bills_csv(result))
+    write_atomically(path, bills_csv(result).encode(errors="replace"))
 
 
 def write_slots_csv(result: RunResult, path: Path) -> None:
@@ -124,7 +125,7 @@ def write_slots_csv(result: RunResult, path: Path) -> None:
     Raises:
         StoreError: the disk refused.
     """
-    write_atomically(path, slots_csv(result))
+    write_atomically(path, slots_csv(result).encode(errors="replace"))
 
 
 def bills_csv(result: RunResult) -> str:

@@ -37,7 +37,9 @@ ACKNOWLEDGED_MAX = 120
 """Most acknowledgements before a writing process is killed."""
 DELAY_MAX_S = 0.05
 PATIENCE_S = 60.0
-"""How long to wait for a writer or its worker before something is called wrong."""
+"""How long to wait for a writer before something is called wrong."""
+WORKER_PATIENCE_S = 20.0
+"""How long a writer's signature worker may live on after it."""
 
 
 @dataclass(slots=True)
@@ -165,9 +167,9 @@ def _killed_after(
     if not (enough or ended):
         raise TimeoutError(f"the writer said only {said[-200:]!r} in {PATIENCE_S} s")
     rest, _ = _read(process.stdout, PATIENCE_S)
-    complaint, all_gone = _read(process.stderr, PATIENCE_S)
+    complaint, all_gone = _read(process.stderr, WORKER_PATIENCE_S)
     if not all_gone:
-        raise TimeoutError(f"a worker outlived its killed writer by {PATIENCE_S} s")
+        raise TimeoutError(f"a worker outlived its killed writer by {WORKER_PATIENCE_S} s")
     whole, _, _ = (said + rest).rpartition(b"\n")
     return not ended, whole.decode().splitlines(), complaint.decode(errors="replace")
 
@@ -195,10 +197,10 @@ def _inspected(ledger: _Ledger, report: KillReport) -> list[str]:
         store = LedgerStore.open(ledger.folder, writable=False)
     except InputError as error:
         # Killed before there was a ledger: fine, as long as nothing had been promised.
-        if ledger.acknowledged:
-            report.lost += len(ledger.acknowledged)
-            return [f"{len(ledger.acknowledged)} acknowledged, but no ledger: {error}"]
-        return []
+        lost = len(ledger.acknowledged)
+        ledger.acknowledged.clear()
+        report.lost += lost
+        return [f"{lost} acknowledged, but no ledger: {error}"] if lost else []
     try:
         found = _missing(ledger, store)
     finally:

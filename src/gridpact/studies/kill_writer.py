@@ -20,7 +20,7 @@ from gridpact.studies.workload import Workload, reader
 
 STARTING, READY = "starting", "ready"
 MEMBERS = 4
-SLOTS, ORDERS = 1, 6
+SLOTS, ORDERS = 1, 8
 """Of one window of the workload, and of one of its batches: small, so that phases come often."""
 
 

@@ -281,6 +281,10 @@ class Workload:
             told = set(await send(engine, batch))
             invariant(told == {Verdict.ACCEPTED}, f"opening the market was told {told}")
 
+    def room(self) -> int:
+        """How many more orders fit under the cap."""
+        return sum(self._cap - len(self._placed[seat]) for seat in self._seats)
+
     def orders(self, count: int) -> list[Signed]:
         """Orders of all members in turn, over all open slots, within the cap.
 
@@ -392,7 +396,7 @@ class Workload:
                 yield self.tariffs(first, slots)
             elif phase == Phase.OPEN:
                 for _ in range(size):
-                    yield self.orders(min(size, len(self._seats))) + self.cancels(1)
+                    yield self.orders(min(size, self.room())) + self.cancels(1)
                     yield self.withdrawals(1)
             elif phase in {Phase.DELIVERED, Phase.SETTLED}:
                 version = 1

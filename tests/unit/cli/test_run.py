@@ -19,7 +19,7 @@ KEYS = {
 def test_summary_has_the_keys_that_other_tools_rely_on(finished_run: Run) -> None:
     summary = finished_run.summary
     assert set(summary) >= KEYS
-    assert set(summary["ledger"]) == {"path", "height", "transactions", "state_root"}
+    assert set(summary["ledger"]) >= {"path", "height", "transactions", "state_root"}
     assert (summary["slots"], summary["participants"], summary["days"]) == (24, 4, 1)
     assert summary["trades"] > 0
     assert summary["traded_wh"] > 0
@@ -129,7 +129,7 @@ def test_a_file_in_the_way_is_named(finished_run: Run, tmp_path: Path) -> None:
 
 
 def test_the_summary_table_names_the_next_commands(finished_run: Run, tmp_path: Path) -> None:
-    done = call("run", finished_run.scenario, "--out", tmp_path / "out")
+    done = call("run", finished_run.scenario, "--out", "out", cwd=tmp_path)
     assert done.code == 0
     for word in ("gridpact audit", "gridpact prove", "gridpact verify", "report.html"):
         assert word in done.out

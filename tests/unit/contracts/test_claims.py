@@ -10,7 +10,7 @@ from gridpact.contracts.claims import APPLIED_IN_ORDER
 from gridpact.contracts.keys import claim_key
 from gridpact.contracts.kinds import KINDS
 from gridpact.ledger import Event
-from gridpact.model import AccountMode, Phase, Role, Verdict
+from gridpact.model import Phase, Role, Verdict
 from ledger_bench import (
     AUDITOR,
     LENGTH_S,
@@ -94,11 +94,11 @@ def test_a_claim_without_a_payload_is_salted_with_its_own_id() -> None:
 def test_money_that_comes_in_at_a_barrier_is_there_for_the_next_phase_only() -> None:
     """A withdrawal is held when it is sent, so a deposit of the same barrier cannot pay it."""
     bench = Bench()
-    bench.join("ann", mode=AccountMode.CREDIT_LIMIT, limit_nano=10)
+    bench.join("ann", deposit_nano=10)
     bench.open()
     bench.accept(bench.withdraw("ann", 10), bench.deposit("ann", 4))
     bench.refuse(bench.withdraw("ann", 1), Verdict.INSUFFICIENT_FUNDS)
     bench.move(Phase.CLOSED)
-    assert bench.account("ann") == (-6, 0)
-    assert bench.system("bank") == 6
-    assert bench.party(OPERATOR).nonce == 5
+    assert bench.account("ann") == (4, 0)
+    assert bench.system("bank") == -4
+    assert bench.party(OPERATOR).nonce == 6

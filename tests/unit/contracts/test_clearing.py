@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gridpact.contracts.keys import position_key
+from gridpact.market import integer
 from gridpact.model import (
     AccountMode,
     Contract,
@@ -195,6 +196,15 @@ def test_under_the_rule_of_time_the_signed_time_counts_and_then_the_id(
     )
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_ids_are_compared_as_ids_not_as_parts_of_a_key(swapped: bool) -> None:
+    """`bob` comes before `bob-2`, although `orders/bob-2/...` comes before `orders/bob/...`."""
+    bench = market("ann", "bob", "bob-2", tie=TieRule.TIME)
+    offers = [bench.offer("bob", 100_000, 300), bench.offer("bob-2", 100_000, 300)]
+    cleared(bench, *(reversed(offers) if swapped else offers), bench.bid("ann", 200_000, 301))
+    assert energies(bench, "bob", "bob-2") == [300, 1]
+
+
 def test_a_members_older_order_comes_first_among_equals() -> None:
     bench = market("ann", "bob", tie=TieRule.TIME)
     cleared(
@@ -217,6 +227,20 @@ def test_each_slot_of_a_range_clears_on_its_own() -> None:
     bench.walk(Phase.CLEARED, slots=2)
     assert bench.slot().trades == bench.slot(SLOT + LENGTH_S).trades == 0
     assert bench.account("ann") == bench.account("bob") == (TEN, 0)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_more_energy_than_one_clearing_takes_is_a_named_refusal(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integer, "ENERGY_TOTAL_MAX", 1_000)
+    bench = market("ann", "bob")
+    bench.accept(bench.order("ann", side, 200_000, 600), bench.order("bob", side, 200_000, 401))
+    bench.walk(Phase.CLOSED)
+    bench.refuse(bench.phase(Phase.CLEARED), Verdict.OVERFLOW)
+    bench = market("ann", "bob")
+    bench.accept(bench.order("ann", side, 200_000, 600), bench.order("bob", side, 200_000, 400))
+    bench.walk(Phase.CLEARED)
 
 
 @pytest.mark.parametrize("pairs", [3, 5])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from gridpact.codec import Wire
-from gridpact.contracts.bodies import Claim, Deposit, Kind, Withdraw
-from gridpact.contracts.keys import claim_key
-from gridpact.ledger import account_key
+from gridpact.contracts.bodies import Claim, Deposit, Kind, MoneyPayload, Withdraw
+from gridpact.contracts.keys import NAMESPACES, claim_key
+from gridpact.contracts.money import apply_withdraw
+from gridpact.ledger import Account, Draft, Secret, State, account_key, secret_key, system_key
 from gridpact.model import AccountMode, Phase, Verdict
 from gridpact.units import INT64_MAX, INT64_MIN
-from ledger_bench import AUDITOR, LENGTH_S, OPERATOR, SLOT, UNIT, Bench
+from ledger_bench import AUDITOR, OPERATOR, SLOT, UNIT, Bench
 
 MOST = 2**62
 """Largest amount of one payment."""
@@ -99,21 +100,6 @@ def test_the_bank_has_64_bits_too(bench: Bench) -> None:
     assert bench.events[f"claim/{OPERATOR}/9"] == Verdict.OVERFLOW
 
 
-def test_a_full_account_does_not_stop_the_market(bench: Bench) -> None:
-    """What an order holds must have room to come back, or its slot could never be cleared.
-
-    Eve's withdrawal on credit gives the bank the room for deposits that fill Ann's account."""
-    bench.join("ann")
-    bench.join("eve", mode=AccountMode.POSTPAID)
-    barrier(bench)
-    bench.accept(bench.withdraw("eve", MOST))
-    bench.accept(bench.deposit("ann", MOST), bench.deposit("ann", MOST - 1))
-    bench.open(first_s=SLOT + LENGTH_S)
-    bench.accept(bench.bid("ann", 200_000, 1_000, slot_s=SLOT + LENGTH_S))
-    bench.accept(bench.deposit("ann", bench.account("ann")[1]))
-    bench.walk(Phase.CLEARED, first_s=SLOT + LENGTH_S)
-
-
 # Withdrawals
 
 
@@ -131,7 +117,7 @@ def test_a_withdrawal_is_held_at_once_and_paid_at_the_barrier(bench: Bench) -> N
 
 @pytest.mark.parametrize(
     ("mode", "limit_nano", "most"),
-    [(AccountMode.PREPAID, 0, 7 * UNIT), (AccountMode.CREDIT_LIMIT, 3 * UNIT, 10 * UNIT)],
+    [(AccountMode.PREPAID, 0, 7 * UNIT), (AccountMode.CREDIT_LIMIT, 3 * UNIT, 7 * UNIT)],
 )
 def test_the_last_nano_can_be_taken_out_and_not_one_more(
     bench: Bench, mode: AccountMode, limit_nano: int, most: int
@@ -162,24 +148,25 @@ def test_a_deposit_of_the_same_phase_cannot_be_taken_out_yet(bench: Bench) -> No
     bench.accept(bench.withdraw("ann", UNIT))
 
 
-def test_withdrawals_beyond_64_bits_are_refused(bench: Bench) -> None:
+@pytest.mark.parametrize("amount", [1, MOST])
+def test_credit_is_for_trading_and_is_not_paid_out(bench: Bench, amount: int) -> None:
     bench.join("ann", mode=AccountMode.POSTPAID)
+    bench.join("bob", mode=AccountMode.CREDIT_LIMIT, limit_nano=MOST)
     barrier(bench)
-    bench.accept(bench.withdraw("ann", MOST), bench.withdraw("ann", MOST - 1))
-    bench.refuse(bench.withdraw("ann", 1), Verdict.OVERFLOW)
-    assert bench.account("ann") == (-INT64_MAX, INT64_MAX)
+    for member in ("ann", "bob"):
+        bench.refuse(bench.withdraw(member, amount), Verdict.INSUFFICIENT_FUNDS)
 
 
-def test_a_withdrawal_that_cannot_be_paid_goes_back(bench: Bench) -> None:
+def test_a_withdrawal_that_cannot_be_paid_goes_back() -> None:
     """The bank's 64 bits are full: the money must not stay in escrow that nothing asks for."""
-    bench.join("ann", "bob", mode=AccountMode.POSTPAID)
-    barrier(bench)
-    bench.accept(bench.withdraw("ann", MOST), bench.withdraw("bob", MOST))
-    barrier(bench)
-    told = {bench.events[f"claim/{member}/1"] for member in ("ann", "bob")}
-    assert told == {Verdict.ACCEPTED, Verdict.OVERFLOW}
-    assert bench.account("ann") == (-MOST, 0)
-    assert bench.account("bob") == (0, 0)
+    draft = Draft(State(NAMESPACES), 1)
+    draft.put(secret_key("ann"), Secret(bytes(32)), bytes(32))
+    draft.put(account_key("ann"), Account(1, 0, 0, 7))
+    draft.put(system_key("bank"), Account(3, Account.NO_LIMIT, INT64_MAX, 0))
+    verdict = apply_withdraw(draft, "ann", Withdraw(0), MoneyPayload(7, ""), bytes(32))
+    assert verdict == Verdict.OVERFLOW
+    assert draft.require(account_key("ann"), Account) == Account(1, 0, 7, 0)
+    assert draft.require(system_key("bank"), Account).available_nano == INT64_MAX
 
 
 def test_an_account_is_salted_with_its_owners_secret(bench: Bench) -> None:

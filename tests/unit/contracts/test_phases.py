@@ -185,7 +185,8 @@ def test_of_a_wrong_range_and_a_wrong_step_the_smaller_number_is_told(
 ) -> None:
     bench.open()
     refused = bench.phase(Phase.CLEARED, first_s=first_s, slots=slots)
-    bench.refuse(refused, min(Verdict.PHASE_STEP_WRONG, Verdict.RANGE_WRONG))
+    bench.refuse(refused, Verdict.RANGE_WRONG)
+    assert Verdict.RANGE_WRONG < Verdict.PHASE_STEP_WRONG
 
 
 def test_a_slot_without_prices_does_not_open(bench: Bench) -> None:
@@ -335,12 +336,22 @@ def test_validators_wait_for_the_delay_after_the_last_slot(bench: Bench) -> None
     bench.accept(later, time_s=LATE_S + LENGTH_S)
 
 
-def test_a_validator_speaks_once_about_a_number(bench: Bench) -> None:
+def test_a_validator_says_the_same_once_and_may_change_its_mind(bench: Bench) -> None:
+    """Else two that ask for different things would block the number for good."""
     bench.open(slots=2)
     bench.accept(late(bench, VALIDATORS[0]), time_s=LATE_S)
     bench.refuse(late(bench, VALIDATORS[0]), Verdict.ALREADY_ENDORSED, time_s=LATE_S)
     other = late(bench, VALIDATORS[0], not_before_s=LATE_S + 1)
-    bench.refuse(other, Verdict.ALREADY_ENDORSED, time_s=LATE_S + 1)
+    bench.accept(other, time_s=LATE_S + 1)
+    held = bench.entry(endorsement_key(2))
+    assert held is not None
+    assert isinstance(held.value, Endorsement)
+    assert [asked[0] for asked in held.value.bodies] == [VALIDATORS[0].encode()]
+    bench.refuse(
+        late(bench, VALIDATORS[0], not_before_s=LATE_S + 1),
+        Verdict.ALREADY_ENDORSED,
+        time_s=LATE_S + 1,
+    )
     early = late(bench, VALIDATORS[0], not_before_s=0)
     bench.refuse(early, Verdict.TOO_EARLY, time_s=LATE_S)
 
@@ -390,7 +401,8 @@ def test_a_quorum_cannot_open_a_slot_without_prices(bench: Bench) -> None:
 
 def test_of_missing_prices_and_an_early_vote_the_smaller_number_is_told(bench: Bench) -> None:
     early = late(bench, VALIDATORS[0], Phase.OPEN, not_before_s=0)
-    bench.refuse(early, min(Verdict.TARIFF_MISSING, Verdict.TOO_EARLY), time_s=LATE_S)
+    bench.refuse(early, Verdict.TOO_EARLY, time_s=LATE_S)
+    assert Verdict.TOO_EARLY < Verdict.TARIFF_MISSING
 
 
 def test_an_operator_that_validates_too_needs_no_quorum(bench: Bench) -> None:
@@ -409,18 +421,30 @@ def test_nobody_else_moves_phases(bench: Bench) -> None:
 
 
 def test_the_first_reason_wins(bench: Bench) -> None:
-    """Each request below has the faults of all that follow it."""
+    """Each request has the faults of all that follow it, as far as they can come together."""
     bench.join("ann")
     bench.open()
     bench.walk(Phase.DELIVERED)
     early = {"sender": VALIDATORS[0], "not_before_s": 0}
-    wrong = {"phase": Phase.FINAL, "number": 9, **early}
-    bench.refuse(bench.phase(**wrong, market="lv9"), Verdict.UNKNOWN_MARKET)
-    bench.refuse(bench.phase(**wrong), Verdict.PHASE_NUMBER_WRONG)
+    wrong = {"phase": Phase.FINAL, "first_s": SLOT + 1, **early}
+    bench.refuse(bench.phase(**wrong, number=9, market="lv9"), Verdict.UNKNOWN_MARKET)
+    bench.refuse(bench.phase(**wrong, number=9), Verdict.PHASE_NUMBER_WRONG)
+    bench.refuse(bench.phase(**wrong), Verdict.RANGE_WRONG)
     bench.refuse(bench.phase(Phase.FINAL, **early), Verdict.PHASE_STEP_WRONG)
-    bench.refuse(bench.phase(Phase.METERED, **early), Verdict.READINGS_MISSING)
+    bench.refuse(bench.phase(Phase.METERED, **early), Verdict.TOO_EARLY)
+    missing = late(bench, VALIDATORS[0], Phase.METERED)
+    bench.refuse(missing, Verdict.READINGS_MISSING, time_s=LATE_S)
     bench.accept(bench.reading("ann"))
     bench.accept(late(bench, VALIDATORS[0], Phase.METERED), time_s=LATE_S)
     bench.refuse(bench.phase(Phase.METERED, **early), Verdict.TOO_EARLY)
     again = late(bench, VALIDATORS[0], Phase.METERED)
     bench.refuse(again, Verdict.ALREADY_ENDORSED, time_s=LATE_S)
+
+
+def test_a_vote_repeated_for_slots_without_prices_is_told_the_smaller_number(
+    bench: Bench,
+) -> None:
+    bench.accept(late(bench, VALIDATORS[0], Phase.OPEN), time_s=LATE_S)
+    again = late(bench, VALIDATORS[0], Phase.OPEN)
+    bench.refuse(again, Verdict.ALREADY_ENDORSED, time_s=LATE_S)
+    assert Verdict.ALREADY_ENDORSED < Verdict.TARIFF_MISSING

@@ -28,7 +28,6 @@ from ledger_bench import (
     MARKET,
     METERING,
     SLOT,
-    TARIFF,
     UNIT,
     Bench,
 )
@@ -208,6 +207,22 @@ def test_a_bill_gathers_the_slots_of_its_day_and_the_next_day_has_its_own() -> N
     ]
 
 
+def test_members_are_settled_in_the_order_of_their_ids() -> None:
+    """Bills and postings come in the same order on every replica: `ann` before `ann-2`."""
+    bench = Bench()
+    bench.join("ann-2", "ann", "bob")
+    bench.open()
+    books = Books(bench)
+    books.walk(Phase.DELIVERED)
+    bench.accept(*(bench.reading(member, 1) for member in ("bob", "ann-2", "ann")))
+    books.walk(Phase.SETTLED)
+    assert [document.owner for document in books.documents] == ["ann", "ann-2", "bob"]
+    for member in ("ann-2", "ann"):
+        bench.accept(bench.reading(member, 2, version=2))
+    books.walk(Phase.FINAL)
+    assert [document.owner for document in books.documents[3:]] == ["ann", "ann"] + ["ann-2"] * 2
+
+
 def test_the_best_reading_settles(bench: Bench, books: Books) -> None:
     """The metering operator's version 2 over the meter's measured version 1."""
     report(bench, -1_000, 600, 0)
@@ -348,11 +363,11 @@ def test_a_line_beyond_64_bits_is_a_named_refusal() -> None:
 
 
 def test_a_bill_beyond_64_bits_is_a_named_refusal() -> None:
-    """Ann's purchases sum to three times 2^62, although her sales keep her account in range."""
+    """Ann's purchases sum to three times 2^62, her sales keep her account in range."""
     bench = Bench()
     bench.join("ann", "bob", mode=AccountMode.POSTPAID)
-    bench.open(slots=4, prices=HUGE)
-    for i, buyer in enumerate(("ann", "ann", "bob", "ann")):
+    bench.open(slots=5, prices=HUGE)
+    for i, buyer in enumerate(("ann", "bob", "ann", "bob", "ann")):
         start_s, seller = SLOT + i * LENGTH_S, "bob" if buyer == "ann" else "ann"
         bench.accept(
             bench.bid(buyer, QUANTITY_MAX, QUANTITY_MAX, slot_s=start_s),
@@ -364,11 +379,29 @@ def test_a_bill_beyond_64_bits_is_a_named_refusal() -> None:
             bench.reading(seller, 0, QUANTITY_MAX, slot_s=start_s),
         )
         bench.walk(Phase.METERED, first_s=start_s)
-        if i < 3:
+        if i < 4:
             bench.move(Phase.SETTLED, first_s=start_s)
     assert bench.bill("ann").purchases_nano == -2 * QUANTITY_MAX**2
-    refused = bench.phase(Phase.SETTLED, first_s=SLOT + 3 * LENGTH_S)
+    refused = bench.phase(Phase.SETTLED, first_s=SLOT + 4 * LENGTH_S)
     bench.refuse(refused, Verdict.OVERFLOW)
+
+
+def test_a_posting_beyond_64_bits_is_a_named_refusal() -> None:
+    """Two members' imports fill the grid's account, four members' exports empty it further than
+    one amount can say, although the balance before and after would fit."""
+    bench = Bench()
+    members = ("ann", "bob", "dan", "eve")
+    bench.join(*members, mode=AccountMode.POSTPAID)
+    bench.open(slots=2, prices=SlotTariff(QUANTITY_MAX, QUANTITY_MAX - 1, 0, "north", DAY))
+    for start_s, net_wh in ((SLOT, (-1, -1, 0, 0)), (NEXT, (1, 1, 1, 1))):
+        bench.walk(Phase.DELIVERED, first_s=start_s)
+        for member, sign in zip(members, net_wh, strict=True):
+            imported, exported = QUANTITY_MAX * (sign < 0), QUANTITY_MAX * (sign > 0)
+            bench.accept(bench.reading(member, imported, exported, slot_s=start_s))
+        bench.walk(Phase.METERED, first_s=start_s)
+        if start_s == SLOT:
+            bench.move(Phase.SETTLED)
+    bench.refuse(bench.phase(Phase.SETTLED, first_s=NEXT), Verdict.OVERFLOW)
 
 
 def test_bills_can_be_read_again(bench: Bench) -> None:
@@ -376,4 +409,3 @@ def test_bills_can_be_read_again(bench: Bench) -> None:
     bench.walk(Phase.FINAL)
     for member in ("ann", "bob", "eve"):
         assert decode(Bill, encode(bench.bill(member))) == bench.bill(member)
-    assert TARIFF.billing_day == DAY

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gridpact.errors import InputError
+from gridpact.errors import InputError, StoreError
 from gridpact.inputs.orders import OrderFile, SlotBook, read_orders, write_trades
 from gridpact.market.integer import AuctionResult, Orders, clear_auction
 from gridpact.model import TieRule
@@ -337,5 +337,5 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be written: No such file"):
+    with pytest.raises(StoreError, match="cannot be written: No such file"):
         write_trades(tmp_path / "absent" / "trades.csv", [])

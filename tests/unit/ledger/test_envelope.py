@@ -183,12 +183,15 @@ def test_a_payload_is_opened_with_its_salt_in_front() -> None:
     assert open_payload(Payload, SEALED) == Payload(5)
 
 
+@pytest.mark.parametrize("sealed", [b"", b"s" * 31, b"s" * 32])
+def test_a_salt_alone_is_no_payload(sealed: bytes) -> None:
+    with pytest.raises(CodecError, match="longer than 32 bytes"):
+        open_payload(Payload, sealed)
+
+
 @pytest.mark.parametrize(
     "sealed",
     [
-        b"",
-        b"s" * 31,
-        b"s" * 32,
         b"s" * 32 + b"\x91",
         b"s" * 32 + b"\x91\xcc\x05",  # 5 in a longer form
         b"s" * 32 + b"\x91\x05\x00",

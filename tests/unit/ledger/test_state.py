@@ -20,6 +20,7 @@ from gridpact.ledger import (
     Document,
     Draft,
     Entry,
+    Event,
     Leg,
     Namespace,
     Privacy,
@@ -121,6 +122,11 @@ def test_a_draft_reads_what_it_wrote() -> None:
     assert "board/a" not in state.entries
 
 
+@pytest.mark.parametrize("kind", [Account, Secret, Entry, Leg, Document, Event])
+def test_what_the_kernel_keeps_cannot_be_changed_in_place(kind: type[msgspec.Struct]) -> None:
+    assert kind.__struct_config__.frozen
+
+
 def test_a_draft_that_is_dropped_leaves_nothing() -> None:
     state = kernel()
     before = dict(state.entries)
@@ -175,6 +181,7 @@ def test_groups_lose_what_is_deleted() -> None:
     later.commit()
     assert list(state.group("note/x")) == []
     assert "note/ann/x" not in state.entries
+    assert "note/x" not in state._groups  # slots come and go; their lists must not stay
 
 
 def test_a_namespace_without_groups_lists_nothing() -> None:
@@ -213,7 +220,8 @@ def test_entries_put_back_are_listed_as_before() -> None:
         (50, 100, 151, False),
         (50, -50, 0, True),
         (NO_LIMIT, 0, 2**62, True),  # postpaid
-        (NO_LIMIT, -(2**62), 1, True),
+        (NO_LIMIT, 0, 2**62 + 1, False),  # the rest of 64 bits is for settlement
+        (NO_LIMIT, -(2**62), 1, False),
     ],
 )
 def test_one_rule_for_all_modes(limit: int, available: int, amount: int, allowed: bool) -> None:

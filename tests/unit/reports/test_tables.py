@@ -42,6 +42,7 @@ def test_json_has_the_agreed_keys(trading_run: RunResult) -> None:
             "height": 12,
             "transactions": 1234,
             "state_root": "cd" * 32,
+            "record_hash": "ab" * 32,
         },
         "timings_s": {
             "inputs": 0.5,

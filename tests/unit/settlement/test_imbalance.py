@@ -264,7 +264,16 @@ def test_a_grid_line_names_each_meter_with_the_version_used() -> None:
 
 
 def test_a_reference_never_exceeds_a_text_of_the_ledger() -> None:
-    longest = [reading(meter=f"{'m' * 46}{i:02}", version=2**31 - 1) for i in range(50)]
-    for count in range(1, len(longest) + 1):
-        assert len(reading_reference(longest[:count])) <= 200
-    assert reading_reference(longest).endswith("+49 meters")
+    """Up to 200 characters all meters are named, beyond them the first one and a count."""
+
+    def meters(*lengths: int) -> list[Reading]:
+        return [reading(meter=f"{i}".ljust(length, "m")) for i, length in enumerate(lengths)]
+
+    fits = meters(47, 47, 46, 45)  # with /v1 and +: 4 x 3 + 3 more
+    assert len(reading_reference(fits)) == 200
+    assert reading_reference(fits).count("+") == 3
+    one_more = meters(47, 47, 47, 45)
+    assert reading_reference(one_more) == f"{one_more[0].meter}/v1+3 meters"
+    many = [reading(meter=f"{'m' * 46}{i:02}", version=2**31 - 1) for i in range(50)]
+    assert all(len(reading_reference(many[:count])) <= 200 for count in range(1, 51))
+    assert reading_reference(many).endswith("+49 meters")

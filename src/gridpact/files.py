@@ -8,10 +8,8 @@ from pathlib import Path
 from gridpact.errors import StoreError
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write UTF-8 text beside its place, make it durable, then rename it there.
-
-    What UTF-8 cannot say, such as half a character in the name of a folder, becomes a `?`.
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write bytes beside their place, make them durable, then rename them there.
 
     Raises:
         StoreError: the disk refused; what was at `path` before is still there.
@@ -19,15 +17,12 @@ def write_atomically(path: Path, text: str) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         try:
-            with aside.open("wb") as file:
-                file.write(text.encode(errors="replace"))
-                file.flush()
-                os.fsync(file.fileno())
+            write_durably(aside, data)
             aside.replace(path)
         except BaseException:
             aside.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreError(
             f"{path}: cannot be written: {error.strerror}; choose a folder that exists, "
@@ -35,8 +30,16 @@ def write_atomically(path: Path, text: str) -> None:
         ) from error
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable, where folders can be opened (not on Windows)."""
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a new file and wait until it is on the disk; OSError when the disk refuses."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, where folders can be opened (not on Windows)."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,0 +1,516 @@
+"""What each kind is told, fault by fault.
+
+One line is one transaction on a fresh copy of the same small world. Inside a kind the lines go by
+descending precedence: each has the fault of its verdict and, as far as they can come together,
+the faults of the lines below it, so the verdict shown is the first in the documented order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from gridpact.codec import Wire, decode, encode
+from gridpact.contracts import Application, Candidate
+from gridpact.contracts.bodies import (
+    CancelOrder,
+    Deposit,
+    GrantRole,
+    Kind,
+    MoneyPayload,
+    MovePhase,
+    OrderPayload,
+    ParticipantPayload,
+    PlaceOrder,
+    ReadingPayload,
+    RegisterMeter,
+    RegisterParticipant,
+    ReportReading,
+    RotateKey,
+    SetTariff,
+    Withdraw,
+)
+from gridpact.ledger.envelope import Envelope
+from gridpact.model import AccountMode, Phase, Quality, Role, Side, SlotTariff, Verdict
+from gridpact.node import SimulatedKeys
+from gridpact.units import QUANTITY_MAX
+from ledger_bench import (
+    AUDITOR,
+    DAY,
+    DELAY_S,
+    LENGTH_S,
+    MARKET,
+    METERING,
+    NEVER,
+    OPERATOR,
+    PRICES,
+    SLOT,
+    TARIFF,
+    UNIT,
+    VALIDATORS,
+    Bench,
+    Signed,
+    genesis_with,
+    verify_once,
+)
+
+GUEST = "guest"
+"""A member by role who is no participant."""
+FINAL_S, DELIVERED_S, CLOSED_S, OPEN_S, DEAR_S, FULL_S, BARE_S = (
+    SLOT + i * LENGTH_S for i in range(7)
+)
+"""Slots by what has become of them; the dear one has the highest tariff that fits, the full one
+more turnover than fits, the bare one no tariff."""
+DEAR = SlotTariff(QUANTITY_MAX, 0, 0, "north", DAY)
+TIGHT = SlotTariff(100_000, 80_000, 20_000, "north", DAY)
+"""Nothing left between feed-in with fee and retail."""
+LATE_S = BARE_S + LENGTH_S + DELAY_S
+LIMIT_SLOTS = 4096
+
+
+def world() -> Bench:
+    """Ann has 1.0 and three open orders, Eve neither money nor meter, Dan, Fay and Gus pay later;
+    of one slot Fay has not reported yet."""
+    keys = SimulatedKeys(7)
+    bench = Bench(genesis_with(keys, parties=[(GUEST, Role.MEMBER)]), keys)
+    bench.join("ann", deposit_nano=UNIT)
+    bench.join("dan", "fay", "gus", mode=AccountMode.POSTPAID)
+    bench.accept(bench.register("eve"))
+    bench.accept(bench.tariff(slots=4), bench.tariff(DEAR, first_s=DEAR_S, slots=2))
+    bench.move(Phase.OPEN, slots=4)
+    bench.move(Phase.OPEN, first_s=DEAR_S, slots=2)
+    for member in ("dan", "fay", "gus"):
+        bench.accept(bench.bid(member, QUANTITY_MAX, QUANTITY_MAX, slot_s=FULL_S))
+    bench.accept(
+        *(bench.offer("ann", QUANTITY_MAX, QUANTITY_MAX, slot_s=FULL_S) for _ in "abc"),
+        *(bench.bid("ann", 80_000, 1, slot_s=OPEN_S) for _ in "abc"),
+    )
+    bench.move(Phase.CLOSED, slots=3)
+    bench.move(Phase.CLOSED, first_s=FULL_S)
+    bench.walk(Phase.CLEARED, slots=2)
+    bench.move(Phase.DELIVERED, slots=2)
+    for member in ("ann", "dan", "fay", "gus"):
+        bench.accept(bench.reading(member, slot_s=FINAL_S))
+    bench.walk(Phase.FINAL, first_s=FINAL_S)
+    bench.accept(bench.reading("ann", version=2, slot_s=DELIVERED_S))
+    bench.accept(*(bench.reading(member, slot_s=DELIVERED_S) for member in ("dan", "gus")))
+    return bench
+
+
+def fork(bench: Bench) -> Bench:
+    """The same chain once more, to go another way."""
+    copy = Bench(bench.genesis, bench.keys)
+    here = bench.application
+    copy.application = Application(bench.genesis, here.engine, verify_once)
+    copy.application.restore(here.state.entries.items(), here.height, here.last_hash)
+    copy.wallet._nonces.update(bench.wallet._nonces)
+    return copy
+
+
+class Odd(Wire, frozen=True):
+    """A payload that no kind has."""
+
+    odd: int
+
+
+Write = Callable[[Bench], Signed]
+Row = tuple[str, str, Write]
+"""(faults, sender, transaction)"""
+
+
+def row(kind: Kind) -> Callable[..., Row]:
+    """Makes rows of one kind."""
+
+    def make(
+        faults: str, sender: str, body: Wire, payload: Wire | None = None, expiry_s: int = NEVER
+    ) -> Row:
+        return (
+            faults,
+            sender,
+            lambda bench: bench.write(sender, kind, body, payload, expiry_s=expiry_s),
+        )
+
+    return make
+
+
+KEY = bytes(32)
+
+# At the door
+
+
+def spoilt(bench: Bench, **fields: object) -> Signed:
+    raw, sealed = order_of_ann(bench)
+    return encode(msgspec.structs.replace(decode(Envelope, raw), **fields)), sealed
+
+
+def order_of_ann(bench: Bench, **more: object) -> Signed:
+    body, payload = PlaceOrder(MARKET, OPEN_S), OrderPayload(Side.BID, 200_000, 1, 200_000, 0)
+    arguments = {"nonce": bench.party("ann").nonce + 1, **more}
+    return bench.sign("ann", Kind.ORDER, body, payload, **arguments)
+
+
+ENVELOPES: list[Row] = [
+    (
+        "one byte above the cap, all zero",
+        "ann",
+        lambda b: (bytes(b.genesis.limits.envelope_bytes + 1), b""),
+    ),
+    ("a byte short", "ann", lambda b: (order_of_ann(b)[0][:-1], b"")),
+    (
+        "version 2, kind 99, no body, no payload hash",
+        "ann",
+        lambda b: spoilt(b, version=2, kind=99, public=b"", payload_hash=b""),
+    ),
+    (
+        "kind 99, no body, no payload hash",
+        "ann",
+        lambda b: spoilt(b, kind=99, public=b"", payload_hash=b""),
+    ),
+    ("no body, no payload hash", "ann", lambda b: spoilt(b, public=b"", payload_hash=b"")),
+    ("no payload hash", "ann", lambda b: spoilt(b, payload_hash=b"")),
+    ("another payload", "ann", lambda b: (order_of_ann(b)[0], bytes(40))),
+    (
+        "unknown, key of ann, nonce 9",
+        "zoe",
+        lambda b: b.sign("zoe", Kind.ROTATE_KEY, RotateKey(KEY, 0), nonce=9, key_of="ann"),
+    ),
+    ("key of eve, nonce 1, expired", "ann", lambda b: order_of_ann(b, key_of="eve", nonce=1)),
+    ("nonce 1, expired", "ann", lambda b: order_of_ann(b, nonce=1, expiry_s=0)),
+    ("nonce 99, expired", "ann", lambda b: order_of_ann(b, nonce=99, expiry_s=0)),
+]
+
+# Claims: what a transaction is told, and below what its claim is told at the barrier
+
+MEMBER = ParticipantPayload(bytes(32), AccountMode.PREPAID, 0)
+ONE, MOST = MoneyPayload(1, ""), MoneyPayload(2**62, "")
+
+
+def registrations() -> list[Row]:
+    make = row(Kind.REGISTER_PARTICIPANT)
+    taken, new = RegisterParticipant("ann", KEY, 0), RegisterParticipant("zoe", KEY, 0)
+    return [
+        make("expired, odd payload, no role, id taken", AUDITOR, taken, Odd(1), 0),
+        make("odd payload, no role, id taken", AUDITOR, taken, Odd(1)),
+        make("no role, id taken", AUDITOR, taken, MEMBER),
+        make("id taken", OPERATOR, taken, MEMBER),
+        make("", OPERATOR, new, MEMBER),
+    ]
+
+
+def meters() -> list[Row]:
+    make = row(Kind.REGISTER_METER)
+    taken = RegisterMeter("ann.meter", KEY, "nobody", "nobody", 0)
+    return [
+        make("expired, no role, id taken, unknown owner", AUDITOR, taken, None, 0),
+        make("no role, id taken, unknown owner", AUDITOR, taken),
+        make("id taken, unknown owner", OPERATOR, taken),
+        make("", METERING, RegisterMeter("eve.meter", KEY, "eve", METERING, 0)),
+    ]
+
+
+def grants() -> list[Row]:
+    make = row(Kind.GRANT_ROLE)
+    body = GrantRole("ann", int(Role.ISSUER), 1, 0)
+    return [
+        make("expired, no role", AUDITOR, body, None, 0),
+        make("no role", AUDITOR, body),
+        make("", OPERATOR, body),
+    ]
+
+
+def rotations() -> list[Row]:
+    make = row(Kind.ROTATE_KEY)
+    return [
+        make("expired", AUDITOR, RotateKey(KEY, 0), None, 0),
+        make("", AUDITOR, RotateKey(KEY, 0)),
+    ]
+
+
+def deposits() -> list[Row]:
+    make = row(Kind.DEPOSIT)
+    body = Deposit("nobody", 0)
+    return [
+        make("expired, odd payload, no role", AUDITOR, body, Odd(1), 0),
+        make("odd payload, no role", AUDITOR, body, Odd(1)),
+        make("no role", AUDITOR, body, ONE),
+        make("", OPERATOR, Deposit("ann", 0), ONE),
+    ]
+
+
+def withdrawals() -> list[Row]:
+    make = row(Kind.WITHDRAW)
+    body = Withdraw(0)
+    return [
+        make("expired, odd payload, no role", AUDITOR, body, Odd(1), 0),
+        make("odd payload, no role", AUDITOR, body, Odd(1)),
+        make("no role", AUDITOR, body, MOST),
+        make("no account, no funds", GUEST, body, MOST),
+        make("no funds", "ann", body, MOST),
+        make("no funds but credit", "fay", body, MOST),
+        make("", "ann", body, ONE),
+    ]
+
+
+def tariffs() -> list[Row]:
+    make = row(Kind.TARIFF)
+
+    def body(
+        market: str = MARKET, first_s: int = OPEN_S, slots: int = 1, prices: SlotTariff = TIGHT
+    ) -> SetTariff:
+        return SetTariff(market, first_s, slots, prices, 0)
+
+    return [
+        make("expired, no role, no market, misaligned, no room", AUDITOR, body("lv9", 1), None, 0),
+        make("no role, no market, misaligned, no room", AUDITOR, body("lv9", 1)),
+        make("no market, misaligned, no room", PRICES, body("lv9", 1)),
+        make("misaligned, no room", PRICES, body(first_s=BARE_S + 1)),
+        make("too long, no room, open", PRICES, body(slots=LIMIT_SLOTS + 1)),
+        make("beyond 64 bits, no room", PRICES, body(first_s=LAST_S, slots=2)),
+        make("no room", PRICES, body(first_s=BARE_S)),
+        make("slot is open", PRICES, body(prices=TARIFF)),
+        make("slot is final", PRICES, body(first_s=FINAL_S, prices=TARIFF)),
+        make("", PRICES, body(first_s=BARE_S, prices=TARIFF)),
+    ]
+
+
+LAST_S = (2**63 - 1) // LENGTH_S * LENGTH_S
+
+# At once
+
+
+def orders() -> list[Row]:
+    make = row(Kind.ORDER)
+
+    def bid(price: int, energy_wh: int, limit: int) -> OrderPayload:
+        return OrderPayload(Side.BID, price, energy_wh, limit, 0)
+
+    none, shut, here = (
+        PlaceOrder("lv9", 1),
+        PlaceOrder(MARKET, CLOSED_S),
+        PlaceOrder(MARKET, OPEN_S),
+    )
+    cheap, crossed = bid(1, QUANTITY_MAX, 0), bid(200_000, QUANTITY_MAX, 100_000)
+    dear = bid(200_000, QUANTITY_MAX, 200_000)
+    offer = OrderPayload(Side.OFFER, 300_000, 1, 300_000, 0)
+    return [
+        make("expired, odd payload, no role, no market", AUDITOR, none, Odd(1), 0),
+        make("odd payload, no role, no market", AUDITOR, none, Odd(1)),
+        make("no role, no market", AUDITOR, none, cheap),
+        make("no market, no account, out of band", GUEST, none, cheap),
+        make("no slot, no account, out of band", GUEST, PlaceOrder(MARKET, BARE_S), cheap),
+        make("no account, gate closed, out of band", GUEST, shut, cheap),
+        make("gate closed, out of band, crossed, no funds", "eve", shut, cheap),
+        make("out of band, crossed, no funds, no meter", "eve", here, cheap),
+        make("crossed, no funds, no meter", "eve", here, crossed),
+        make("three open orders, no funds", "ann", here, dear),
+        make("no funds, no meter", "eve", here, dear),
+        make(
+            "debt has an end",
+            "dan",
+            PlaceOrder(MARKET, DEAR_S),
+            bid(QUANTITY_MAX, QUANTITY_MAX, QUANTITY_MAX),
+        ),
+        make("no meter", "eve", here, offer),
+        make("", "dan", here, bid(200_000, 1_000, 250_000)),
+    ]
+
+
+def cancels() -> list[Row]:
+    make = row(Kind.CANCEL)
+    return [
+        make("expired, no role, no slot", AUDITOR, CancelOrder("lv9", 1, 99), None, 0),
+        make("no role, no slot", AUDITOR, CancelOrder("lv9", 1, 99)),
+        make("no slot, no order", "ann", CancelOrder("lv9", 1, 99)),
+        make("gate closed, no order", "ann", CancelOrder(MARKET, CLOSED_S, 99)),
+        make("no order", "ann", CancelOrder(MARKET, OPEN_S, 99)),
+        make("an order of ann", "eve", CancelOrder(MARKET, OPEN_S, 4)),
+        make("", "ann", CancelOrder(MARKET, OPEN_S, 4)),
+    ]
+
+
+def phases() -> list[Row]:
+    make = row(Kind.PHASE)
+    validator = VALIDATORS[0]
+
+    def body(
+        phase: Phase, first_s: int, *, off: int = 0, market: str = MARKET, not_before_s: int = 0
+    ) -> Callable[[Bench], MovePhase]:
+        return lambda b: MovePhase(
+            market, b.application.phase + 1 + off, phase, first_s, 1, not_before_s
+        )
+
+    def moved(
+        faults: str, sender: str, write: Callable[[Bench], MovePhase], expiry_s: int = NEVER
+    ) -> Row:
+        return faults, sender, lambda b: make("", sender, write(b), None, expiry_s)[2](b)
+
+    def twice(bench: Bench) -> Signed:
+        vote = body(Phase.OPEN, BARE_S, not_before_s=LATE_S)(bench)
+        bench.accept(bench.write(validator, Kind.PHASE, vote), time_s=LATE_S)
+        return bench.write(validator, Kind.PHASE, vote)
+
+    wrong = body(Phase.FINAL, OPEN_S + 1, off=5, market="lv9")
+    numbered = body(Phase.FINAL, OPEN_S + 1, off=5)
+    return [
+        moved("expired, no role, no market, number off", AUDITOR, wrong, 0),
+        moved("no role, no market, number off", AUDITOR, wrong),
+        moved("no market, number off, misaligned, early", validator, wrong),
+        moved("number off, misaligned, skipping, early", validator, numbered),
+        moved("misaligned, skipping, early", validator, body(Phase.FINAL, OPEN_S + 1)),
+        moved("skipping, early", validator, body(Phase.FINAL, OPEN_S)),
+        moved("early, no reading of fay", validator, body(Phase.METERED, DELIVERED_S)),
+        ("voted already, no tariff", validator, twice),
+        moved("no reading of fay", OPERATOR, body(Phase.METERED, DELIVERED_S)),
+        moved("no tariff", OPERATOR, body(Phase.OPEN, BARE_S)),
+        moved("64 bits are full", OPERATOR, body(Phase.CLEARED, FULL_S)),
+        moved("", OPERATOR, body(Phase.CLEARED, CLOSED_S)),
+        moved("a vote", validator, body(Phase.CLEARED, CLOSED_S, not_before_s=LATE_S)),
+    ]
+
+
+def reports() -> list[Row]:
+    make = row(Kind.READING)
+    good = ReadingPayload(1, Quality.MEASURED, 0, 0)
+    none = ReportReading("lv9", 1, "eve", "ann.meter")
+    return [
+        make("expired, odd payload, no role, no slot", AUDITOR, none, Odd(1), 0),
+        make("odd payload, no role, no slot", AUDITOR, none, Odd(1)),
+        make("no role, no slot", AUDITOR, none, good),
+        make("no slot, foreign meter", METERING, none, good),
+        make(
+            "not delivered, foreign meter",
+            METERING,
+            ReportReading(MARKET, CLOSED_S, "ann", "ann.meter"),
+            good,
+        ),
+        make(
+            "foreign meter, slot is final",
+            METERING,
+            ReportReading(MARKET, FINAL_S, "ann", "ann.meter"),
+            good,
+        ),
+        make(
+            "version 1 after 2",
+            "ann.meter",
+            ReportReading(MARKET, DELIVERED_S, "ann", "ann.meter"),
+            good,
+        ),
+        make(
+            "slot is final", "ann.meter", ReportReading(MARKET, FINAL_S, "ann", "ann.meter"), good
+        ),
+        make("", "dan.meter", ReportReading(MARKET, DELIVERED_S, "dan", "dan.meter"), GOOD),
+    ]
+
+
+GOOD = ReadingPayload(2, Quality.MEASURED, 0, 0)
+
+# At the barrier
+
+
+def barrier_rows() -> list[Row]:
+    """The last transaction of each is accepted; what its claim comes to is shown."""
+
+    def rival(bench: Bench) -> Signed:
+        bench.accept(bench.register("zoe", submitted_ms=1))
+        return bench.register("zoe", submitted_ms=2)
+
+    def rival_meter(bench: Bench) -> Signed:
+        bench.accept(bench.meter("ann", "roof"))
+        return bench.meter("eve", "roof")
+
+    def overpaid(bench: Bench) -> Signed:
+        bench.accept(bench.deposit("ann", 2**62))
+        return bench.deposit("ann", 2**62)
+
+    return [
+        ("owner unknown", OPERATOR, lambda b: b.meter("nobody", "x")),
+        ("reporter unknown", OPERATOR, lambda b: b.meter("eve", "x", reporter="nobody")),
+        ("a rival meter", OPERATOR, rival_meter),
+        ("a rival signed earlier", OPERATOR, rival),
+        ("role of nobody", OPERATOR, lambda b: b.grant("nobody", Role.ISSUER)),
+        ("deposit for nobody", OPERATOR, lambda b: b.deposit("nobody", 1)),
+        ("deposit for a party without account", OPERATOR, lambda b: b.deposit(AUDITOR, 1)),
+        ("64 bits are full", OPERATOR, overpaid),
+        ("", OPERATOR, lambda b: b.register("zoe")),
+        ("", "ann", lambda b: b.withdraw("ann", 1)),
+    ]
+
+
+def pass_barrier(bench: Bench) -> None:
+    """Slots far away open."""
+    start_s = BARE_S + LENGTH_S * (1 + bench.application.phase)
+    bench.accept(bench.tariff(first_s=start_s))
+    bench.move(Phase.OPEN, first_s=start_s)
+
+
+# The table
+
+
+def told(bench: Bench, write: Write) -> Verdict:
+    sent = write(bench)
+    (receipt,) = bench.decide(sent, time_s=NEVER).receipts
+    return Verdict(receipt.verdict)
+
+
+def told_at_barrier(bench: Bench, write: Write) -> Verdict:
+    sent = write(bench)
+    assert bench.told(sent) == [Verdict.ACCEPTED]
+    candidate = bench.candidate(*sent)
+    assert isinstance(candidate, Candidate)
+    envelope = candidate.transaction.envelope
+    pass_barrier(bench)
+    return bench.events[f"claim/{envelope.sender}/{envelope.nonce}"]
+
+
+TABLE: list[tuple[str, list[Row]]] = [
+    ("any kind", ENVELOPES),
+    ("register_participant", registrations()),
+    ("register_meter", meters()),
+    ("grant_role", grants()),
+    ("rotate_key", rotations()),
+    ("deposit", deposits()),
+    ("withdraw", withdrawals()),
+    ("tariff", tariffs()),
+    ("order", orders()),
+    ("cancel", cancels()),
+    ("phase", phases()),
+    ("reading", reports()),
+]
+
+
+def block(
+    title: str, rows: list[Row], start: Bench, judge: Callable[[Bench, Write], Verdict]
+) -> tuple[list[str], list[Verdict]]:
+    lines, verdicts = [], []
+    for faults, sender, write in rows:
+        verdict = judge(fork(start), write)
+        verdicts.append(verdict)
+        shown = f"{title:<21} {sender:<10} {int(verdict):>6}  {verdict.name:<19} {faults}"
+        lines.append(shown.rstrip())
+    return [*lines, ""], verdicts
+
+
+def test_every_fault_of_every_kind(golden: Callable[[str, str], None]) -> None:
+    start = world()
+    lines = [
+        "# One transaction a line, on a fresh copy of one world; its faults, and what it is told.",
+        f"{'kind':<21} {'sender':<10} number  {'verdict':<19} faults",
+        "",
+    ]
+    shown: set[Verdict] = set()
+    for title, rows in TABLE:
+        text, verdicts = block(title, rows, start, told)
+        lines += text
+        refused = [verdict for verdict in verdicts if verdict != Verdict.ACCEPTED]
+        assert refused == sorted(refused), f"{title}: not by descending precedence"
+        shown |= set(verdicts)
+    lines.append("# What waits for a barrier is accepted first; this is what its claim comes to.")
+    text, verdicts = block("at the barrier", barrier_rows(), start, told_at_barrier)
+    golden("verdicts.txt", "\n".join([*lines, *text]))
+    unseen = set(Verdict) - shown
+    assert unseen == {Verdict.MEMPOOL_FULL}, "judged by the host, not by the application"
+
+
+def test_the_table_has_a_block_for_every_kind() -> None:
+    assert [title for title, _ in TABLE[1:]] == [kind.name.lower() for kind in Kind]

@@ -1,0 +1,465 @@
+"""Inside a phase, transactions of different senders commute.
+
+Method: whole days of five members, two operators, two price authorities, meters and metering
+operators are signed once. Then each phase's transactions are merged at random, every sender's own
+in their order, and the whole row is cut into blocks anywhere, also across phases. Market root,
+verdicts, postings, bills and events must be the same for every order, every cut, any header time,
+height and engine. Broken twins of the rules show that the property would notice.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from random import Random
+
+import msgspec
+import pytest
+
+from gridpact.codec import decode, sha256
+from gridpact.contracts import Application, Candidate, claims, clearing, readings, settling
+from gridpact.contracts.bodies import GrantRole, Kind, RotateKey
+from gridpact.contracts.call import Call
+from gridpact.contracts.kinds import KINDS
+from gridpact.ledger import Document, Draft, Event
+from gridpact.ledger.blocks import FORMAT_VERSION, Proposal
+from gridpact.ledger.envelope import Envelope, Transaction
+from gridpact.model import (
+    AccountMode,
+    Phase,
+    Quality,
+    Reading,
+    Role,
+    Side,
+    SlotTariff,
+    TieRule,
+    Verdict,
+)
+from gridpact.node import SimulatedKeys
+from ledger_bench import (
+    AUDITOR,
+    LENGTH_S,
+    METERING,
+    NEVER,
+    OPERATOR,
+    SLOT,
+    UNIT,
+    VALIDATORS,
+    Bench,
+    Signed,
+    engine_of,
+    genesis_with,
+    verify_once,
+)
+
+SECOND, OTHER_PRICES, READER = "operator-b", "prices-b", "reader"
+MEMBERS = ("ann", "bob", "dan", "eve", "zoe")
+NEXT = SLOT + LENGTH_S
+LATE_S = NEXT + LENGTH_S + 3_600
+
+PARTIES = [
+    (SECOND, Role.OPERATOR),
+    (OTHER_PRICES, Role.PRICE_AUTHORITY),
+    (READER, Role.AUDITOR),
+]
+GENESIS = {
+    tie: genesis_with(SimulatedKeys(7), tie=tie, orders_per_slot=2, parties=PARTIES)
+    for tie in TieRule
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that the order of transactions must not touch."""
+
+    market_root: bytes
+    verdicts: dict[bytes, list[Verdict]]
+    """By transaction id; several when an unknown sender's transaction comes again."""
+    postings: dict[bytes, bytes]
+    documents: list[Document]
+    events: list[Event]
+
+
+Segment = list[Signed]
+"""The transactions of one phase; the one that ends it comes last."""
+
+
+class DayWriter:
+    """Signs a day. What it draws at random depends on the seed alone."""
+
+    def __init__(self, seed: int, tie: TieRule) -> None:
+        self.bench = Bench(GENESIS[tie], SimulatedKeys(7))
+        self.seed = seed
+        self.chance = Random(seed)
+        self.segments: list[Segment] = []
+        self.waiting: Segment = []
+
+    def send(self, *transactions: Signed) -> None:
+        self.waiting += transactions
+
+    def phase(self, phase: Phase, first_s: int = SLOT, slots: int = 1) -> None:
+        """Ends a segment."""
+        number = len(self.segments) + 1
+        ending = self.bench.phase(phase, first_s=first_s, slots=slots, number=number)
+        self.segments.append([*self.waiting, ending])
+        self.waiting = []
+
+    def registrations(self) -> None:
+        """Both operators register the same and different things; prices compete."""
+        bench, chance = self.bench, self.chance
+        modes = [AccountMode.PREPAID, AccountMode.CREDIT_LIMIT, AccountMode.POSTPAID]
+        for member in MEMBERS[:4]:
+            first, second = chance.sample([OPERATOR, SECOND], 2)
+            time = chance.randrange(3)
+            mode = chance.choice(modes)
+            self.send(bench.register(member, mode, UNIT // 100, sender=first, submitted_ms=time))
+            self.send(
+                bench.register(member, key_of="rival", sender=second, submitted_ms=time + 1),
+                bench.meter(member, sender=first, reporter=METERING),
+                bench.deposit(member, chance.randrange(1, UNIT), sender=second),
+                bench.meter(member, sender=METERING, submitted_ms=time + 1),
+            )
+        self.send(
+            bench.tariff(slots=2, submitted_ms=chance.randrange(3)),
+            bench.tariff(
+                SlotTariff(310_000, 70_000, 10_000, "south", "2023-11-14"),
+                slots=2,
+                sender=OTHER_PRICES,
+                submitted_ms=chance.randrange(3),
+            ),
+            bench.sign("ann", Kind.WITHDRAW, *withdrawal(5), nonce=1),  # not known yet
+            bench.grant(READER, Role.METERING_OPERATOR),
+            bench.reading("ann", sender=METERING),  # no slot yet
+        )
+
+    def orders(self, first_s: int) -> None:
+        """Ties on purpose: few prices, few times; some beyond funds, caps and bands."""
+        bench, chance = self.bench, self.chance
+        for member in MEMBERS:
+            for _ in range(chance.randrange(1, 4)):
+                side = chance.choice(list(Side))
+                price = chance.choice([60_000, 80_000, 150_000, 200_000, 300_000])
+                step = chance.choice([0, 0, 50_000, -1])
+                self.send(
+                    bench.order(
+                        member,
+                        side,
+                        price,
+                        chance.choice([1, 100, 101, 333, 10**6]),
+                        limit=max(0, price + step if side == Side.BID else price - step),
+                        slot_s=first_s,
+                        submitted_ms=chance.randrange(3),
+                        expiry_s=chance.choice([NEVER, NEVER, first_s, first_s - 1]),
+                    )
+                )
+            if chance.random() < 0.6:
+                self.send(bench.cancel(member, chance.randrange(1, 4), slot_s=first_s))
+            if chance.random() < 0.5:
+                self.send(bench.withdraw(member, chance.choice([1, UNIT // 3, UNIT])))
+
+    def changes(self) -> None:
+        """What waits for the next barrier beside the trading."""
+        bench, chance = self.bench, self.chance
+        self.send(
+            *(bench.deposit(member, UNIT, sender=OPERATOR) for member in MEMBERS[:3]),
+            bench.deposit("nobody", 1, sender=SECOND),
+            bench.grant(READER, Role.METERING_OPERATOR, sender=SECOND, granted=0, submitted_ms=2),
+            bench.grant(READER, Role.METERING_OPERATOR, submitted_ms=1 + 2 * (self.seed % 2)),
+            bench.register("zoe", AccountMode.POSTPAID, sender=SECOND, submitted_ms=5),
+            bench.meter("zoe", submitted_ms=6, reporter=READER),
+            bench.meter("dan", "dan.b", sender=METERING, submitted_ms=7),
+            bench.meter("bob", "dan.b", submitted_ms=chance.choice([6, 8])),
+            bench.rotate("ann", "ann-2"),
+            bench.rotate(METERING, "metering-2", submitted_ms=1),
+            bench.tariff(first_s=SLOT, sender=OTHER_PRICES),  # open: refused
+            bench.phase(Phase.CLEARED, number=99, sender=VALIDATORS[1]),
+            *(
+                bench.sign(AUDITOR, Kind.ROTATE_KEY, RotateKey(bytes(32), time), nonce=nonce)
+                for time, nonce in enumerate((2, 1, 1))  # ahead, in turn, used
+            ),
+        )
+        for party in ("ann", METERING):
+            bench.use_key(party, f"{party}-2")  # good after the barrier only
+            next_nonce = bench.wallet._nonces[party] + 1
+            body = GrantRole(party, int(Role.ISSUER), 1, 0)
+            self.send(bench.sign(party, Kind.GRANT_ROLE, body, nonce=next_nonce))
+        bench.wallet._nonces["zoe"] = 0  # so far nobody knows her
+
+    def votes(self) -> None:
+        """Two validators who want different things: nothing comes of it."""
+        for validator, more_s in zip(VALIDATORS, (0, 1), strict=False):
+            self.send(
+                self.bench.phase(
+                    Phase.CLEARED,
+                    number=len(self.segments) + 1,
+                    sender=validator,
+                    not_before_s=LATE_S + more_s,
+                ),
+                self.bench.phase(Phase.CLEARED, number=len(self.segments) + 1, sender=validator),
+            )
+
+    def reports(self, first_s: int, versions: Iterable[int], owners: Iterable[str]) -> None:
+        """Each meter and two metering operators, in several versions, some not allowed."""
+        bench, chance = self.bench, self.chance
+        for version in versions:
+            for owner in owners:
+                for sender in (f"{owner}.meter", METERING, READER):
+                    if version == 1 or chance.random() < 0.7:
+                        self.send(
+                            bench.reading(
+                                owner,
+                                chance.choice([0, 0, 120, 500]),
+                                chance.choice([0, 90, 333]),
+                                sender=sender,
+                                version=chance.choice([version, version, 1]),
+                                quality=chance.choice(list(Quality)),
+                                slot_s=first_s,
+                            )
+                        )
+
+
+def withdrawal(amount_nano: int) -> tuple[msgspec.Struct, msgspec.Struct]:
+    raw, sealed = Bench().withdraw(AUDITOR, amount_nano)
+    kind = KINDS[Kind.WITHDRAW]
+    assert kind.payload is not None
+    return decode(kind.body, decode(Envelope, raw).public), decode(kind.payload, sealed[32:])
+
+
+@cache
+def day(seed: int, tie: TieRule) -> list[Segment]:
+    """Two slots from registration to the end: thirteen barriers."""
+    writer = DayWriter(seed, tie)
+    writer.registrations()
+    writer.phase(Phase.OPEN, slots=2)
+    writer.orders(SLOT)
+    writer.changes()
+    writer.phase(Phase.CLOSED)
+    writer.orders(NEXT)
+    writer.orders(SLOT)  # behind the gate
+    writer.votes()
+    writer.phase(Phase.CLEARED)
+    writer.phase(Phase.DELIVERED)
+    writer.reports(SLOT, (1, 2), MEMBERS[:4])
+    writer.phase(Phase.METERED)
+    writer.reports(SLOT, (2, 3), MEMBERS)
+    writer.orders(NEXT)
+    writer.phase(Phase.SETTLED)
+    writer.reports(SLOT, (3, 4, 5), MEMBERS[:4])
+    writer.phase(Phase.CLOSED, NEXT)
+    writer.reports(SLOT, (6,), MEMBERS[:2])
+    writer.reports(NEXT, (1,), MEMBERS[:1])  # not delivered
+    writer.phase(Phase.FINAL)
+    writer.phase(Phase.CLEARED, NEXT)
+    writer.phase(Phase.DELIVERED, NEXT)
+    writer.reports(NEXT, (1, 2), MEMBERS[:4])
+    writer.reports(SLOT, (9,), MEMBERS[:2])  # final
+    writer.phase(Phase.METERED, NEXT)
+    writer.phase(Phase.SETTLED, NEXT)
+    writer.reports(NEXT, (3,), MEMBERS[2:4])
+    writer.phase(Phase.FINAL, NEXT)
+    return writer.segments
+
+
+def sender_of(transaction: Signed) -> str:
+    return decode(Envelope, transaction[0]).sender
+
+
+def merged(segment: Segment, chance: Random) -> Segment:
+    """The segment in another order that keeps each sender's own."""
+    *within, ending = segment
+    queues = defaultdict(list)
+    for transaction in within:
+        queues[sender_of(transaction)].append(transaction)
+    tickets = [sender for sender, queue in queues.items() for _ in queue]
+    chance.shuffle(tickets)
+    rows = {sender: iter(queue) for sender, queue in queues.items()}
+    return [*(next(rows[sender]) for sender in tickets), ending]
+
+
+def blocks(row: Segment, chance: Random) -> list[Segment]:
+    """The row cut at random: from one block for all to one for each, with empty ones between."""
+    share = chance.choice([0.0, 0.02, 0.1, 0.5, 1.0])
+    cut: list[Segment] = [[]]
+    for transaction in row:
+        cut[-1].append(transaction)
+        if chance.random() < share:
+            cut.append([])
+    return cut
+
+
+def play(rows: list[Segment], tie: TieRule, engine: str = "embedded", time_s: int = 0) -> Outcome:
+    """Decided blocks, executed whatever is in them."""
+    genesis = GENESIS[tie]
+    application = Application(genesis, engine_of(genesis, engine), verify_once)
+    application.init_chain()
+    outcome = Outcome(b"", {}, {}, [], [])
+    for row in rows:
+        candidates = []
+        for raw, sealed in row:
+            transaction = application.readable(raw)
+            assert isinstance(transaction, Transaction)
+            candidates.append(Candidate(transaction, sealed, b"", False))
+        proposal = Proposal(
+            FORMAT_VERSION,
+            application.height + 1,
+            time_s * application.height,
+            application.last_hash,
+            [raw for raw, _ in row],
+        )
+        result = application.finalize_block(proposal, candidates)
+        application.commit(result)
+        for receipt in result.receipts:
+            verdicts = outcome.verdicts.setdefault(receipt.transaction, [])
+            verdicts.append(Verdict(receipt.verdict))
+            outcome.postings[receipt.transaction] = receipt.postings_hash
+        outcome.documents.extend(result.documents)
+        outcome.events.extend(result.events)
+    return replace(outcome, market_root=application.state_map.root)
+
+
+def as_written(seed: int, tie: TieRule) -> Outcome:
+    """One transaction per block."""
+    return play([[sent] for segment in day(seed, tie) for sent in segment], tie)
+
+
+def permuted(seed: int, tie: TieRule, chance: Random) -> Outcome:
+    row = [sent for segment in day(seed, tie) for sent in merged(segment, chance)]
+    engine = chance.choice(["embedded", "raft", "pbft"])
+    return play(blocks(row, chance), tie, engine, chance.randrange(10**6))
+
+
+DAYS = [(seed, tie) for tie in TieRule for seed in range(3)]
+
+
+@pytest.mark.parametrize(("seed", "tie"), DAYS)
+def test_orders_cuts_times_heights_and_engines_change_nothing(seed: int, tie: TieRule) -> None:
+    """Twelve permutations of each of six days."""
+    expected = as_written(seed, tie)
+    chance = Random(1_000 + seed)
+    for _ in range(12):
+        assert permuted(seed, tie, chance) == expected
+
+
+def test_the_days_are_worth_permuting() -> None:
+    """Trades, corrections, refusals of all sorts, claims that win and lose, in every phase."""
+    told: set[Verdict] = set()
+    ends: set[int] = set()
+    for seed, tie in DAYS:
+        outcome = as_written(seed, tie)
+        endings = [sha256(segment[-1][0]) for segment in day(seed, tie)]
+        assert [outcome.verdicts[ending] for ending in endings] == [[Verdict.ACCEPTED]] * 13
+        told |= {verdict for verdicts in outcome.verdicts.values() for verdict in verdicts}
+        ends |= {event.verdict for event in outcome.events}
+        assert len(outcome.documents) > 10
+    assert told >= {
+        Verdict.ACCEPTED,
+        Verdict.UNKNOWN_SENDER,
+        Verdict.BAD_SIGNATURE,
+        Verdict.NONCE_USED,
+        Verdict.NONCE_AHEAD,
+        Verdict.EXPIRED,
+        Verdict.ROLE_MISSING,
+        Verdict.UNKNOWN_SLOT,
+        Verdict.PHASE_NUMBER_WRONG,
+        Verdict.TOO_EARLY,
+        Verdict.TARIFF_WRONG,
+        Verdict.GATE_CLOSED,
+        Verdict.NOT_DELIVERED,
+        Verdict.PRICE_OUT_OF_BAND,
+        Verdict.LIMIT_WRONG,
+        Verdict.TOO_MANY_ORDERS,
+        Verdict.UNKNOWN_ORDER,
+        Verdict.INSUFFICIENT_FUNDS,
+        Verdict.METER_MISSING,
+        Verdict.METER_FOREIGN,
+        Verdict.VERSION_STALE,
+        Verdict.READING_CLOSED,
+    }
+    assert ends >= {Verdict.ACCEPTED, Verdict.ALREADY_REGISTERED, Verdict.UNKNOWN_PARTY}
+
+
+# Broken twins
+
+Patch = pytest.MonkeyPatch
+
+
+def at_once(kind: Kind) -> Callable[[Patch], None]:
+    """The kind takes effect when it is executed instead of at the barrier."""
+    _, _, apply = claims.APPLIED_IN_ORDER[kind]
+    arguments = {"length_s": LENGTH_S} if kind == Kind.TARIFF else {}
+
+    def handler(call: Call) -> Verdict:
+        salt = call.sealed[:32]
+        return apply(call.draft, call.sender, call.body, call.payload, salt, **arguments)
+
+    return lambda patch: patch.setitem(KINDS, kind, replace(KINDS[kind], handler=handler))
+
+
+def as_they_came(self: Draft, name: str) -> list[str]:
+    """`Draft.group` in the order in which keys first arrived."""
+    keys = [key for key in self.state.group(name) if self.entry(key) is not None]
+    return keys + [key for key in self._listed.get(name, {}) if key not in keys]
+
+
+def unsorted(rows: Iterable[object], **_: object) -> list[object]:
+    return list(rows)
+
+
+def claims_by_arrival(patch: Patch) -> None:
+    patch.setattr(Draft, "group", as_they_came)
+    patch.setattr(claims, "sorted", unsorted, raising=False)
+
+
+def queue_by_arrival(patch: Patch) -> None:
+    patch.setattr(Draft, "group", as_they_came)
+    patch.setattr(clearing, "sorted", unsorted, raising=False)
+
+
+def the_last_word_counts(patch: Patch) -> None:
+    def last(found: Iterable[Reading]) -> list[Reading]:
+        chosen = {reading.meter: reading for reading in found}
+        return [chosen[meter] for meter in sorted(chosen)]
+
+    patch.setattr(readings, "sorted", unsorted, raising=False)
+    for module in (readings, settling):
+        patch.setattr(module, "choose_readings", last)
+
+
+def a_fresh_salt_for_every_write(patch: Patch) -> None:
+    honest = Draft.derived_salt
+
+    def derived_salt(self: Draft, owner: str, purpose: str) -> bytes:
+        return honest(self, owner, f"{purpose}/{len(self.state.entries)}")
+
+    patch.setattr(Draft, "derived_salt", derived_salt)
+
+
+TWINS: dict[str, Callable[[Patch], None]] = {
+    **{
+        f"{kind.name.lower()} at once": at_once(kind)
+        for kind in (
+            Kind.REGISTER_PARTICIPANT,
+            Kind.REGISTER_METER,
+            Kind.GRANT_ROLE,
+            Kind.DEPOSIT,
+            Kind.TARIFF,
+        )
+    },
+    "claims by arrival": claims_by_arrival,
+    "queue by arrival": queue_by_arrival,
+    "the last word counts": the_last_word_counts,
+    "a fresh salt for every write": a_fresh_salt_for_every_write,
+}
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_a_broken_twin_is_caught(twin: str, monkeypatch: Patch) -> None:
+    TWINS[twin](monkeypatch)
+    caught = False
+    for seed, tie in ((seed, TieRule.TIME) for seed in range(3)):
+        expected = as_written(seed, tie)
+        chance = Random(seed)
+        caught = caught or any(permuted(seed, tie, chance) != expected for _ in range(4))
+    assert caught
