@@ -23,7 +23,7 @@ golden: .venv/.test       ## rewrite the golden files; read the diff before comm
 	$(BIN)/python -m pytest tests/golden --update-golden $(ARGS)
 constraints: .venv/.made  ## pin the newest versions that pyproject.toml allows
 	$(INSTALL) uv
-	$(BIN)/uv pip compile pyproject.toml --group check --quiet --output-file constraints.txt
+	$(BIN)/uv pip compile pyproject.toml --group check --group oracle --quiet --output-file constraints.txt
 clean:                    ## remove everything that make made
 	rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
@@ -38,7 +38,8 @@ clean:                    ## remove everything that make made
 	$(LOCKED) --editable '.[run]'
 	touch $@
 .venv/.test: .venv/.run
+	$(LOCKED) --editable '.[run,grid,agents,parquet]' --group test --group oracle
+	touch $@
 .venv/.check: .venv/.test
-.venv/.test .venv/.check:
-	$(LOCKED) --group $(@:.venv/.%=%)
+	$(LOCKED) --group check
 	touch $@

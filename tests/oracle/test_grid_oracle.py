@@ -8,13 +8,16 @@ missing one counts as a failure (`tests/conftest.py`).
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+from gridpact.errors import InputError
 from gridpact.grid import GridModel, load_network, nominal_load, power_flow
 from gridpact.inputs import builtin_scenario
 from gridpact.studies.bench_powerflow import load_of, pandapower_net
@@ -124,6 +127,23 @@ def test_the_built_in_grid_at_its_nominal_load() -> None:
     net.load["p_mw"], net.load["q_mvar"] = p_w[0] / 1e6, q_var[0] / 1e6
     solve(net)
     assert_same(flow, net)
+
+
+def test_grids_of_the_simbench_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of pandapower in the place of one that the package would return; of 381 MB only
+    the two functions matter that are called. Its transformer has a tap without a kind."""
+    net = networks.mv_oberrhein()
+    net.trafo["tap_changer_type"] = None
+    package = ModuleType("simbench")
+    package.collect_all_simbench_codes = lambda: ["1-MV-somewhere--0-sw"]
+    package.get_simbench_net = {"1-MV-somewhere--0-sw": net}.__getitem__
+    monkeypatch.setitem(sys.modules, "simbench", package)
+    network = load_network("simbench:1-MV-somewhere--0-sw", Path())
+    net.trafo["tap_changer_type"] = "Ratio"
+    solve(net)
+    assert_same(power_flow(network, *nominal_load(network)), net)
+    with pytest.raises(InputError, match="did you mean '1-MV-somewhere--0-sw'"):
+        load_network("simbench:1-MV-somewhere--9-sw", Path())
 
 
 def test_both_fail_beyond_the_same_load() -> None:

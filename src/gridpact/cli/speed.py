@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from gridpact.cli.output import print_json
 from gridpact.errors import InputError, Problem
 
-BENCHES = ("clearing", "ledger", "day")
+BENCHES = ("clearing", "ledger", "powerflow", "day")
 
 
 def register(app: typer.Typer) -> None:
@@ -32,8 +33,14 @@ def bench(
     from gridpact.studies.bench_clearing import bench_clearing
     from gridpact.studies.bench_day import bench_day
     from gridpact.studies.bench_ledger import bench_ledger
+    from gridpact.studies.bench_powerflow import bench_powerflow
 
-    runs = {"clearing": bench_clearing, "ledger": bench_ledger, "day": bench_day}
+    runs: dict[str, Callable[[], Mapping[str, Mapping[str, object]]]] = {
+        "clearing": bench_clearing,
+        "ledger": bench_ledger,
+        "powerflow": bench_powerflow,
+        "day": bench_day,
+    }
     results: dict[str, dict[str, object]] = {}
     for chosen in BENCHES if name is None else (name,):
         measured = runs[chosen]()

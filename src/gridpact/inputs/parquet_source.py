@@ -7,6 +7,7 @@ had in mind: 0.5015 kWh is 501.5 Wh here as it is in a CSV file.
 from __future__ import annotations
 
 import hashlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,18 +37,18 @@ class ParquetSource:
         except (OSError, ValueError) as error:
             raise InputError([unreadable(path, error)]) from error
         try:
-            import pyarrow as pa  # type: ignore[import-untyped]
-            import pyarrow.parquet as pq  # type: ignore[import-untyped]
+            pa: Any = import_module("pyarrow")
+            pq: Any = import_module("pyarrow.parquet")
         except ModuleNotFoundError as error:
             message = "reading Parquet needs pyarrow: pip install 'gridpact[parquet]'"
             raise InputError([Problem(path.name, message)]) from error
-        self._arrow: Any = pa
+        self._arrow = pa
         self._damage = (
             pa.ArrowException, ArithmeticError, EOFError, LookupError, MemoryError, OSError,
             TypeError, ValueError,
         )  # fmt: skip
         try:
-            self._file: Any = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(path)
             self.header = [str(name) for name in self._file.schema_arrow.names]
         except self._damage as error:
             raise InputError([self._damaged(error)]) from error

@@ -252,14 +252,15 @@ class DayTrader:
         column = self.profiles.history + index
         net_wh = (self.profiles.pv_wh[:, column] - self.profiles.load_wh[:, column]).tolist()
         sent = []
-        for member, net in zip(scenario.members, net_wh, strict=True):
+        quality = self.profiles.quality[:, column].tolist()
+        for member, net, how in zip(scenario.members, net_wh, quality, strict=True):
             meter = member.meter_id
             sent.append(
                 self.wallet.write(
                     meter,
                     Kind.READING,
                     ReportReading(scenario.market_id, slot.start_s, member.participant_id, meter),
-                    ReadingPayload(1, Quality.MEASURED, max(0, -net), max(0, net)),
+                    ReadingPayload(1, Quality(how), max(0, -net), max(0, net)),
                     expiry_s=slot.start_s + READING_EXPIRY_S,
                 )
             )

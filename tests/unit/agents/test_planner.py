@@ -22,6 +22,8 @@ from gridpact.model.assets import (
     ElectricVehicle,
     FlexibleLoad,
     Home,
+    HomePlan,
+    HomeSlot,
     Planning,
     PlanOutcome,
     PlanPrices,
@@ -55,9 +57,11 @@ def flat(slots: int, leftover: int = 0) -> PlanPrices:
     return PlanPrices((320_000,) * slots, (80_000,) * slots, leftover)
 
 
-def planned(home: Home, net: list[int], prices: PlanPrices | None = None, **more: object):  # type: ignore[no-untyped-def]
+def planned(
+    home: Home, net: list[int], prices: PlanPrices | None = None, day_ends: tuple[int, ...] = ()
+) -> tuple[HomePlanner, HomePlan]:
     planner = HomePlanner(home, FIRST)
-    plan = planner.plan(at(0), len(net), net, prices or flat(len(net)), **more)
+    plan = planner.plan(at(0), len(net), net, prices or flat(len(net)), day_ends)
     return planner, plan
 
 
@@ -170,7 +174,9 @@ def test_a_failed_or_worse_programme_gives_way_to_the_rule(
 # What comes differently
 
 
-def delivered(*, unmatched: int = 0, load: int = 0, pv: int = 0, net: int, stored: int = 0):  # type: ignore[no-untyped-def]
+def delivered(
+    *, unmatched: int = 0, load: int = 0, pv: int = 0, net: int, stored: int = 0
+) -> HomeSlot:
     """One slot of the rule that expected `net`, from a battery of 2 kWh that holds `stored`."""
     home = replace(HOME, battery=replace(BATTERY, stored_initial_wh=stored))
     planner, _ = planned(home, [net])

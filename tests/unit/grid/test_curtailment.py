@@ -7,6 +7,8 @@ station - feeder-2 - other. 100 A at 0.4 kV are 69.28 kW at 1 pu, 17.3 kWh in a 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -367,24 +369,35 @@ def test_when_the_worst_trades_are_not_enough_the_next_follow(
     assert flow.loading_percent.max() <= 20
 
 
-def test_what_later_cuts_make_room_for_is_given_back() -> None:
-    """A row b0 - b1 - b2 - b3. `long` uses all three lines and gives way twice; `short` gave way
-    with it at the first line and gets back what the second cut left free there."""
-    lines = (
-        cable("wide", "b0", "b1", max_i_a=100.0),
-        cable("middle", "b1", "b2", max_i_a=300.0),
-        cable("thin", "b2", "b3", max_i_a=60.0),
-    )
-    model = GridModel(network(4, lines))
-    trades = [trade(1, "b0", "b1", 10_000), trade(2, "b0", "b3", 22_000)]
-    for rule in CurtailmentRule:
-        result = curtail(model, trades, np.zeros(4), rule, WIDE, slot_length_s=QUARTER_S)
-        flow = flow_after(model, trades, result, np.zeros(4))
-        assert flow.loading_percent.max() <= 100
-        places = [binding.element for binding in result.binding]
-        assert set(places) <= {"wide", "thin"}
-        if len(places) == 2:
-            assert loading(model, flow, "wide") > 99
+@pytest.mark.parametrize("rule", list(CurtailmentRule))
+def test_what_later_cuts_make_room_for_is_given_back(
+    rule: CurtailmentRule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixty trades of four plants in the village overload two lines, one behind the other."""
+    village = GridModel(load_network("simbench:1-LV-rural2--0-sw", Path()))
+    chance = Random(1)
+    buses = [bus.bus_id for bus in village.network.buses if bus.bus_id.startswith("bus")]
+    trades = [
+        BusTrade(
+            f"t{number}",
+            chance.choice(["bus-40", "bus-51", "bus-50", "bus-41"]),
+            chance.choice(buses),
+            chance.randint(500, 4_000),
+            number,
+        )
+        for number in range(60)
+    ]
+    limits = GridLimits(loading_max_percent=60)
+    zero = np.zeros(97)
+    ours = curtail(village, trades, zero, rule, limits, slot_length_s=QUARTER_S)
+    monkeypatch.setattr("gridpact.grid.curtailment._Slot._restore", lambda *_: None)
+    without = curtail(village, trades, zero, rule, limits, slot_length_s=QUARTER_S)
+    assert len(ours.binding) == 2
+    assert ours.binding == without.binding
+    assert ours.curtailed_wh < without.curtailed_wh
+    for left, less in zip(ours.trades, without.trades, strict=True):
+        assert left.delivered_wh >= less.delivered_wh
+    assert flow_after(village, trades, ours, zero).loading_percent.max() <= 60
 
 
 # Bad input

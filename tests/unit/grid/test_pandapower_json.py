@@ -187,6 +187,15 @@ def test_a_tap_without_a_kind_moves_nothing(tmp_path: Path) -> None:
     assert older.transformers[0].tap_step_percent == 2.5
 
 
+def test_a_transformer_out_of_service_may_have_any_tap(tmp_path: Path) -> None:
+    def edit(net: dict[str, Any]) -> None:
+        set_cell("trafo", 0, "in_service", False)(net)
+        set_cell("trafo", 0, "tap_step_degree", 30.0)(net)
+        set_cell("trafo", 0, "tap_dependency_table", True)(net)
+
+    assert found(tmp_path, edit) == []
+
+
 def test_a_slack_generator_is_an_external_grid(tmp_path: Path) -> None:
     def edit(net: dict[str, Any]) -> None:
         set_cell("gen", 0, "in_service", True)(net)
@@ -258,6 +267,9 @@ def test_other_files(tmp_path: Path, text: str, words: str) -> None:
 def test_frames_by_index() -> None:
     """How tables with several index levels are written."""
     assert rows_of_frame({"3": {"bus": 1}}, "index") == [{"index": "3", "bus": 1}]
+    for broken in ("[]", '{"3": 4}'):
+        with pytest.raises(ValueError, match="an object of rows"):
+            rows_of_frame(broken, "index")
 
 
 @pytest.mark.parametrize(
