@@ -45,6 +45,7 @@ def foresee(
         for buy, sell in zip(prices.buy_micro_per_kwh, prices.sell_micro_per_kwh, strict=True)
     ]
     base = list(net_wh)
+    standing.look_ahead(start_s + len(base) * standing.grid.length_s)
     flexible, disutility_pico = _bend(standing, base, markets)
     runs = _place_runs(standing, start_s, base, markets, prices.leftover_micro_per_kwh)
     horizon = Horizon(

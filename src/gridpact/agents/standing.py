@@ -63,9 +63,20 @@ class Standing:
     stored_uwh: int
     """Drawable energy in the battery; 0 without one."""
     runs: list[Run]
-    """Windows that have not ended and have energy left to use."""
+    """Windows that were within a horizon, have not ended and have energy left to use."""
     parked: list[Parked]
-    """Stays that have not ended."""
+    """Stays that were within a horizon and have not ended."""
+    later_runs: list[Run]
+    """Windows that were not, the last first: a year of them must not slow every slot down."""
+    later_parked: list[Parked]
+    """Stays that were not, the last first."""
+
+    def look_ahead(self, until_s: int) -> None:
+        """Take up the windows and stays that begin before `until_s`."""
+        while self.later_runs and self.later_runs[-1].window.start_s < until_s:
+            self.runs.append(self.later_runs.pop())
+        while self.later_parked and self.later_parked[-1].stay.arrival_s < until_s:
+            self.parked.append(self.later_parked.pop())
 
 
 def standing_of(home: Home, first: Slot) -> Standing:
@@ -93,4 +104,15 @@ def standing_of(home: Home, first: Slot) -> Standing:
         for window in load.windows
         if window.end_s > first.start_s
     ]
-    return Standing(home, first, first.start_s, export_max_wh, storage, stored_uwh, runs, parked)
+    return Standing(
+        home=home,
+        grid=first,
+        next_s=first.start_s,
+        export_max_wh=export_max_wh,
+        storage=storage,
+        stored_uwh=stored_uwh,
+        runs=[],
+        parked=[],
+        later_runs=sorted(runs, key=lambda run: run.window.start_s, reverse=True),
+        later_parked=sorted(parked, key=lambda one: one.stay.arrival_s, reverse=True),
+    )

@@ -10,7 +10,7 @@ import typer
 from gridpact.cli.output import print_json
 from gridpact.errors import InputError, Problem
 
-BENCHES = ("clearing", "ledger", "powerflow", "day")
+BENCHES = ("clearing", "ledger", "powerflow", "agents", "day")
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +30,7 @@ def bench(
     """
     if name is not None and name not in BENCHES:
         raise InputError([Problem("bench", f"{name!r} is not one of: {', '.join(BENCHES)}")])
+    from gridpact.studies.bench_agents import bench_agents
     from gridpact.studies.bench_clearing import bench_clearing
     from gridpact.studies.bench_day import bench_day
     from gridpact.studies.bench_ledger import bench_ledger
@@ -39,6 +40,7 @@ def bench(
         "clearing": bench_clearing,
         "ledger": bench_ledger,
         "powerflow": bench_powerflow,
+        "agents": bench_agents,
         "day": bench_day,
     }
     results: dict[str, dict[str, object]] = {}

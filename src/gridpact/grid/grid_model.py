@@ -23,8 +23,9 @@ TOLERANCE_PU = 1e-10
 Newton-Raphson squares it."""
 ITERATIONS_MAX = 20
 """A flow that converges takes 3 to 6; near a collapse about 10."""
-CHUNK_VALUES = 2**21
-"""Snapshots are solved in groups of about this many bus values, so that memory stays flat."""
+CHUNK_VALUES = 2**17
+"""Snapshots are solved in groups of about this many bus values: what is needed in between stays in
+the cache, and memory is that of the results."""
 W_PER_MW = 1e6
 OUTPUT = {
     "node": ["u_pu", "u_angle"],
@@ -183,23 +184,25 @@ class GridModel:
         )
         count = len(p_load)
         solved: dict[str, FloatArray] = {
-            name: np.full((count, columns), np.nan)
+            name: np.empty((count, columns))
             for name, columns in (
                 *((name, len(self.network.buses)) for name in ("vm_pu", "va_degree")),
                 *((name, len(self._bypassed)) for name in BRANCH_RESULTS),
                 ("p_external_mw", len(self.network.external_grids)),
             )
         }
-        losses_w = np.full(count, np.nan)
+        losses_w = np.empty(count)
         converged = np.zeros(count, dtype=np.bool_)
         chunk = max(1, CHUNK_VALUES // len(self.network.buses))
         for first in range(0, count, chunk):
             rows = slice(first, first + chunk)
             results, good = self._solve(p_load[rows], q_load[rows], threads)
             converged[rows] = good
-            losses_w[rows][good] = results.pop("losses_w")[good]
+            losses_w[rows] = results.pop("losses_w")
             for name, values in results.items():
-                solved[name][rows][good] = values[good]
+                solved[name][rows] = values
+        for values in (losses_w, *solved.values()):
+            values[~converged] = np.nan
         return PowerFlow(
             bus_ids=tuple(bus.bus_id for bus in self.network.buses),
             branch_ids=(

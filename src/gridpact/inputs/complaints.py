@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from gridpact.errors import Problem
+from gridpact.errors import InputError, Problem
 
 PROBLEMS_SHOWN = 50
 """Problems of one file that are listed; the rest is counted."""
+STOP_AFTER = 100_000
+"""Problems after which a file is not read on: it is another one than was meant."""
 _ROOM = 8 * PROBLEMS_SHOWN
 
 
 class Complaints:
     """The problems of one file, by line.
 
-    A million bad cells cost no memory: only those that come first in the file are kept.
+    Bad cells cost no memory: only those that come first in the file are kept.
     """
 
     def __init__(self, file: str, unit: str = "line") -> None:
@@ -27,7 +29,11 @@ class Complaints:
         return f"{self.file}:{line}" if self.unit == "line" else f"{self.file} {self.unit} {line}"
 
     def note(self, line: int, message: str) -> None:
-        """A problem in one line."""
+        """A problem in one line.
+
+        Raises:
+            InputError: it is one too many.
+        """
         self._keep(line, Problem(self.place(line), message))
 
     def note_file(self, message: str) -> None:
@@ -39,6 +45,10 @@ class Complaints:
         self.count += 1
         if len(self._kept) > _ROOM:
             self._kept = sorted(self._kept)[:PROBLEMS_SHOWN]
+        if self.count == STOP_AFTER:
+            problems = self.problems()[:-1]
+            rest = f"and at least {STOP_AFTER - PROBLEMS_SHOWN} more problems; it was not read on"
+            raise InputError([*problems, Problem(self.file, rest)])
 
     def problems(self) -> list[Problem]:
         """The first in the order of lines, and how many more there are."""

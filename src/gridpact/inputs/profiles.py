@@ -224,6 +224,6 @@ def _profiles(
         load_wh=load_wh,
         pv_wh=pv_wh,
         sources=(source,),
-        quality=quality,
+        stated_quality=quality,
         remarks=remarks,
     )

@@ -295,12 +295,19 @@ class Profiles:
     """Shape (members, H + N), Wh, >= 0."""
     sources: tuple[str, ...]
     """Name and SHA-256 of each file read, for the manifest."""
-    quality: ByteArray | None = None
-    """Shape (members, H + N): `Quality` of what the member's meter reports for the slot, the worse
-    one of load and generation. `load_profiles` always fills it; None: all measured."""
+    stated_quality: ByteArray | None = None
+    """What `quality` says; None when all readings are measured."""
     remarks: tuple[str, ...] = ()
     """What was mended in the files, in words and numbers."""
 
-    def quality_of(self, row: int, column: int) -> Quality:
-        """How the reading of a member (row) in a slot (column, history included) came about."""
-        return Quality.MEASURED if self.quality is None else Quality(int(self.quality[row, column]))
+    @property
+    def quality(self) -> ByteArray:
+        """`Quality` of what a member's meter reports for a slot, the worse of load and generation.
+
+        Shape (members, H + N).
+        """
+        if self.stated_quality is not None:
+            return self.stated_quality
+        import numpy as np
+
+        return np.full(self.load_wh.shape, Quality.MEASURED, dtype=np.uint8)

@@ -223,6 +223,5 @@ def test_fixed_offsets_never_jump() -> None:
 def test_quality_of_a_plain_file_is_measured(tmp_path: Path) -> None:
     labels = [stamp(start, BERLIN) for start in instants(SPRING[0], 47, HOUR)]
     profiles = village(tmp_path, SPRING[1]).load(wide(labels, [1] * 47, names="load_a"))
-    assert profiles.quality is not None
     assert profiles.quality.shape == profiles.load_wh.shape
     assert (profiles.quality == Quality.MEASURED).all()

@@ -89,7 +89,6 @@ def test_damaged_files_are_refused_or_read(
     if profiles is not None:
         assert profiles.load_wh.shape == profiles.pv_wh.shape
         assert (profiles.load_wh >= 0).all()
-        assert profiles.quality is not None
         assert set(profiles.quality.ravel().tolist()) <= set(Quality)
     assert bool(validate_scenario(village.folder / "village.toml")) == bool(problems)
 

@@ -151,12 +151,11 @@ def test_long_tells_quality(tmp_path: Path) -> None:
     village = Village(tmp_path, members=[("load_a", ""), ("load_b", "")])
     village.keys = {"source": '"csv"', "format": '"long"', "quality_column": '"how"'}
     profiles = village.load("\n".join(lines))
-    assert profiles.quality_of(0, 3) is Quality.ESTIMATED
-    assert profiles.quality_of(0, 30) is Quality.SUBSTITUTED
-    assert profiles.quality is not None
+    assert profiles.quality[0, 3] == Quality.ESTIMATED
+    assert profiles.quality[0, 30] == Quality.SUBSTITUTED
     assert int((profiles.quality != Quality.MEASURED).sum()) == 2
     village.members = [("load_b", "load_a")]
-    assert village.load().quality_of(0, 3) is Quality.ESTIMATED
+    assert village.load().quality[0, 3] == Quality.ESTIMATED
     lines[5] = lines[5].replace("measured", "guessed")
     (found,) = village.refusal("\n".join(lines))
     assert found.startswith("meters.csv:6: column how: 'guessed' is no quality; allowed: measured")
@@ -208,7 +207,6 @@ def test_coarser_readings_are_divided_only_when_declared(tmp_path: Path) -> None
     profiles = village.load()
     parts = [split_by_largest_remainder(wh, [1] * 4) for wh in table["load_a"]]
     assert profiles.load_wh[0].tolist() == [part for four in parts for part in four]
-    assert profiles.quality is not None
     assert (profiles.quality == Quality.ESTIMATED).all()
     assert profiles.remarks == ("384 of 384 slot readings of members are estimated",)
 

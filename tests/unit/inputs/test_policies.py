@@ -70,10 +70,9 @@ def test_gaps_take_the_week_before(tmp_path: Path) -> None:
     gaps = [TRADED + 3, TRADED + 4, TRADED - 2]
     profiles = village(tmp_path, gaps="substitute").load(rows(*gaps))
     assert profiles.load_wh[0].tolist() == expected({gap: gap - WEEK for gap in gaps})
-    assert profiles.quality is not None
     marked = np.flatnonzero(profiles.quality[0] == Quality.SUBSTITUTED) + TRADED - 24
     assert sorted(gaps) == marked.tolist()
-    assert profiles.quality_of(0, 27) is Quality.SUBSTITUTED
+    assert profiles.quality[0, 27] == Quality.SUBSTITUTED
     assert profiles.remarks == (
         "meters.csv: 3 missing intervals",
         "3 of 48 slot readings of members are substituted",
@@ -120,7 +119,7 @@ def test_one_missing_minute_substitutes_its_slot(tmp_path: Path) -> None:
     profiles = made.load(text)
     assert profiles.load_wh[0, 29] == 60 * 29
     assert profiles.load_wh[0, 30] == 60 * 54
-    assert profiles.quality_of(0, 29) is Quality.SUBSTITUTED
+    assert profiles.quality[0, 29] == Quality.SUBSTITUTED
     assert profiles.remarks[0] == "meters.csv: 1 missing intervals"
 
 
@@ -256,6 +255,16 @@ def test_policies_of_gaps_and_of_absurd_values_are_apart(tmp_path: Path) -> None
     assert profiles.remarks[0] == "meters.csv: 1 missing intervals, 4 absurd values"
 
 
+def test_a_file_of_nothing_but_problems_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = rows(values=dict.fromkeys(range(HOURS), "x"))
+    monkeypatch.setattr("gridpact.inputs.complaints.STOP_AFTER", 70)
+    found = village(tmp_path).refusal(text)
+    assert len(found) == 51
+    assert found[-1] == "meters.csv: and at least 20 more problems; it was not read on"
+
+
 # Everything at once
 
 
@@ -275,7 +284,6 @@ def test_mended_files_against_a_dumb_reader(tmp_path: Path, seed: int, faults: i
         week, day = hour - WEEK, hour - DAY
         energies[hour] = energies[day if week in bad and day not in bad else week]
     assert profiles.load_wh[0].tolist() == energies[TRADED - 24 :]
-    assert profiles.quality is not None
     marked = np.flatnonzero(profiles.quality[0] == Quality.SUBSTITUTED) + TRADED - 24
     assert marked.tolist() == sorted(hour for hour in bad if hour >= TRADED - 24)
 

@@ -56,7 +56,6 @@ def test_uci_labels_are_ends_and_values_mean_power(tmp_path: Path) -> None:
     # n x row W for a quarter of an hour, half to even
     assert profiles.load_wh[1].tolist() == [round(row / 4) for row in rows]
     assert profiles.load_wh[0].tolist() == [round(2 * row / 4) for row in rows]
-    assert profiles.quality is not None
     assert (profiles.quality == Quality.MEASURED).all()
 
 
@@ -98,7 +97,6 @@ def test_uci_day_of_25_hours(tmp_path: Path) -> None:
     before = [round(row / 4) for row in range(1, 96 + 4)]
     after = [round(row / 4) for row in range(96 + 8, 193)]
     assert profiles.load_wh[1].tolist() == before + halves + after
-    assert profiles.quality is not None
     estimated = (profiles.quality[1] == Quality.ESTIMATED).nonzero()[0].tolist()
     assert estimated == list(range(99, 107))
 
@@ -202,7 +200,6 @@ def test_ausgrid_rows_that_are_not_actual_are_estimated(tmp_path: Path) -> None:
     rows = ausgrid(date(2012, 7, 1), 2)
     rows[7][-1] = "NA"  # generation of customer 1 on 2 July
     profiles = ausgrid_village(tmp_path, "2012-07-02").load(sheet(rows))
-    assert profiles.quality is not None
     assert (profiles.quality[0, 48:] == Quality.ESTIMATED).all()
     assert int((profiles.quality == Quality.ESTIMATED).sum()) == 48
 
@@ -234,7 +231,6 @@ def test_ausgrid_day_of_25_hours(tmp_path: Path) -> None:
     day = half_hours(1, 4)
     halves = [(wh + 1) // 2 for wh in day[3:5]] + [wh // 2 for wh in day[3:5]]
     assert profiles.load_wh[1].tolist() == half_hours(0, 4) + day[:3] + halves + day[5:]
-    assert profiles.quality is not None
     estimated = (profiles.quality[1] == Quality.ESTIMATED).nonzero()[0].tolist()
     assert estimated == [51, 52, 53, 54]
 
