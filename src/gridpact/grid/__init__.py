@@ -12,6 +12,7 @@ from gridpact.grid.grid_model import (
     load_at_buses,
     nominal_load,
     power_flow,
+    with_ideal_sources,
 )
 from gridpact.grid.limits import violations
 from gridpact.grid.reference import load_network
@@ -33,4 +34,5 @@ __all__ = [
     "supplied_buses",
     "unsupplied",
     "violations",
+    "with_ideal_sources",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +63,15 @@ def power_flow(
         InputError: wrong shapes, or a load that is not finite.
     """
     return GridModel(network).flow(p_w, q_var)
+
+
+def with_ideal_sources(network: Network) -> Network:
+    """The same network with its external grids holding their voltage at the bus itself.
+
+    That is how pandapower sees them; power-grid-model puts an impedance in between.
+    """
+    grids = tuple(replace(grid, short_circuit_mva=math.inf) for grid in network.external_grids)
+    return replace(network, external_grids=grids)
 
 
 def load_at_buses(

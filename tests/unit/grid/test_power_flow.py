@@ -23,6 +23,7 @@ from gridpact.grid import (
     nominal_load,
     power_flow,
     require_converged,
+    with_ideal_sources,
 )
 from gridpact.model.grid import (
     BranchEnd,
@@ -113,7 +114,7 @@ def test_the_impedance_of_the_external_grid_counts() -> None:
     flow = power_flow(net, load_at(net, b1=30_000), load_at(net, b1=10_000))
     assert flow.vm_pu[0, 1] == pytest.approx(vm_pu, abs=1e-9)
     assert flow.vm_pu[0, 0] < 0.99
-    ideal = power_flow(replace(net, external_grids=(IDEAL,)), load_at(net, b1=30_000))
+    ideal = power_flow(with_ideal_sources(net), load_at(net, b1=30_000))
     assert ideal.vm_pu[0, 0] == pytest.approx(1.0, abs=1e-12)
 
 
