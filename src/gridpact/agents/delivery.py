@@ -105,7 +105,10 @@ def flow(
 
 
 def _vehicles(standing: Standing, plan: HomePlan, start_s: int, surplus_wh: int) -> dict[Key, Step]:
-    """Each vehicle as planned; it gives back no more than the home then needs."""
+    """Each vehicle as planned; it gives back no more than the home then needs.
+
+    So it never holds less than planned, and the plan sees to what it leaves with.
+    """
     number = (start_s - plan.start_s) // plan.slot_length_s
     steps = {}
     for parked in standing.parked:
@@ -122,7 +125,6 @@ def _vehicles(standing: Standing, plan: HomePlan, start_s: int, surplus_wh: int)
             plan.vehicle_wh[parked.key][number],
             charge_limit_wh=charge_wh,
             discharge_limit_wh=max(0, min(discharge_wh, -surplus_wh)),
-            floor_uwh=plan.vehicle_floor_uwh[parked.key][number],
         )
         surplus_wh -= taken.charged_wh - taken.discharged_wh
         steps[parked.key] = taken

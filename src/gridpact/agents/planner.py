@@ -112,7 +112,6 @@ class HomePlanner:
                 for key, used in (*foresight.runs_wh.items(), *outcome.loads_wh.items())
             },
             vehicle_wh={key: tuple(path.battery_wh) for key, path in outcome.vehicles.items()},
-            vehicle_floor_uwh={one.key: tuple(one.floor_uwh) for one in horizon.vehicles},
         )
         return self._plan
 

@@ -272,8 +272,6 @@ class HomePlan:
     """By load and start of its window."""
     vehicle_wh: dict[tuple[str, int], tuple[int, ...]]
     """By vehicle and arrival: + charged, - discharged, at the wiring."""
-    vehicle_floor_uwh: dict[tuple[str, int], tuple[int, ...]]
-    """Least drawable energy after each slot from which it still leaves with what it needs."""
 
 
 @dataclass(frozen=True, slots=True)

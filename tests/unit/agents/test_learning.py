@@ -99,7 +99,8 @@ def test_what_was_asked_before_makes_no_difference() -> None:
     asked = learned(past)
     for first in (8 * PER_DAY, 0, 5 * PER_DAY):
         asked.path(first, PER_DAY)
-    assert same(asked, learned(past), PER_DAY, PER_DAY)
+    for first in (PER_DAY, 3 * PER_DAY, 6 * PER_DAY):
+        assert same(asked, learned(past), first, PER_DAY)
 
 
 def test_the_seed_decides() -> None:

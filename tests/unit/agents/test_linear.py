@@ -232,6 +232,18 @@ def test_without_highs_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
         LinearSolver()
 
 
+def test_ties_do_not_depend_on_what_was_solved_before() -> None:
+    """A flat day has many best plans; the same one is found whoever was solved before."""
+    chance = np.random.default_rng(4)
+    prices = [(320_000, 80_000)] * 96
+    homes = [one_battery(chance.integers(-500, 500, 96).tolist(), prices) for _ in range(12)]
+    shared = LinearSolver()
+    together = [shared.solve(home).battery_wh.tolist() for home in homes]
+    again = [shared.solve(home).battery_wh.tolist() for home in homes[::-1]]
+    assert together == again[::-1]
+    assert together[5] == LinearSolver().solve(homes[5]).battery_wh.tolist()
+
+
 def test_one_model_per_shape() -> None:
     solver = LinearSolver()
     for base in ([1_000, -900], [5, -7], [0, 0]):

@@ -111,6 +111,8 @@ def test_a_run_that_has_started_goes_on() -> None:
     assert best_run([0, 0, 0], at, [2, 2, 2], energy_wh=3, **options) == [2, 1, 0]
     assert best_run([0, 0, 0], at, [2, 2, 2], energy_wh=9, **options) == [2, 2, 2]
     assert best_run([0, 0, 0], at, [0, 2, 2], energy_wh=3, **options) is None
+    options["later_nano"] = 0  # free, but it cannot wait any more
+    assert best_run([0, 0, 0], at, [2, 2, 2], energy_wh=3, **options) == [2, 1, 0]
 
 
 @given(st.data())

@@ -133,10 +133,21 @@ def test_optimised_and_arbitrage_wait_for_the_dear_hour() -> None:
         assert plan.rule_cost_pico - plan.cost_pico == 1000 * 900 * 60_000
 
 
-def test_optimised_sells_where_it_brings_most() -> None:
+def test_optimised_and_arbitrage_sell_where_it_brings_most() -> None:
     prices = PlanPrices((300_000,) * 3, (80_000, 200_000, 100_000), 0)
-    _, plan = planned(replace(HOME, planning=Planning.OPTIMISED), [1_000, 0, 0], prices)
-    assert plan.net_wh == (0, 1_000, 0)
+    for planning in (Planning.OPTIMISED, Planning.ARBITRAGE):
+        _, plan = planned(replace(HOME, planning=planning), [1_000, 0, 0], prices)
+        assert plan.net_wh == (0, 1_000, 0)
+
+
+def test_arbitrage_charges_from_the_grid_only_where_losses_leave_a_gain() -> None:
+    """At 80 % round trip 0.10 costs 0.125 when it comes out: enough below 0.13, not 0.12."""
+    lossy = replace(BATTERY, charge_permille=800, allow_grid_charging=True)
+    home = replace(HOME, planning=Planning.ARBITRAGE, battery=lossy)
+    for dear, charged in ((130_000, 1_000), (120_000, 0)):
+        prices = PlanPrices((100_000, dear), (0, 0), 0)
+        _, plan = planned(home, [0, -800], prices)
+        assert plan.battery_wh == (charged, -charged * 8 // 10)
 
 
 class Broken(LinearSolver):
@@ -285,6 +296,18 @@ def test_a_window_beyond_the_horizon_waits_for_a_better_price() -> None:
     _, plan = planned(home, [0, 500, 500], flat(3, leftover=200_000))
     assert plan.deferrable_wh["washer", at(0)] == (0, 300, 300)
     assert plan.deferrable_wh["boiler", at(0)] == (0, 200, 200)
+
+
+def test_what_was_over_before_the_run_is_left_out() -> None:
+    """Windows and stays that end with or before the first slot's start owe nothing."""
+    loads = tuple(
+        DeferrableLoad(f"load-{end}", 500, 1_000, True, (window(-9, end),)) for end in (-3, 0)
+    )
+    for vehicle in (car(-9, -3, 0, 4_000), car(-9, 0, 0, 4_000)):
+        home = Home(participant_id="anna", deferrable=loads, vehicles=(vehicle,))
+        planner, plan = planned(home, [0, 0])
+        assert (plan.deferrable_wh, plan.vehicle_wh) == ({}, {})
+        assert planner.deliver(at(0), 0, 0).shortfalls == ()
 
 
 def test_a_load_that_cannot_be_served_any_more_is_named() -> None:
