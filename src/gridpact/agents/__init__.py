@@ -1,7 +1,6 @@
 """What a simulated participant decides: how much it expects, what its home does, what it quotes."""
 
 from gridpact.agents.forecast import (
-    ForecastErrors,
     forecast_errors,
     seasonal_naive,
     seasonal_path,
@@ -14,7 +13,6 @@ from gridpact.agents.quoting import Quote, adapted_shade, first_shade, next_shad
 from gridpact.agents.solar import pv_energy_wh, pv_simple
 
 __all__ = [
-    "ForecastErrors",
     "HomePlanner",
     "LearnedForecast",
     "LinearSolver",

@@ -6,12 +6,12 @@ Here is the baseline, what was metered some days before, and the measure of any 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gridpact.errors import InputError, Problem, invariant
+from gridpact.model import ForecastErrors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,29 +72,6 @@ def seasonal_path(
     members = np.arange(len(look_back))[:, np.newaxis]
     net_wh: IntArray = profiles.pv_wh[members, columns] - profiles.load_wh[members, columns]
     return net_wh
-
-
-@dataclass(frozen=True, slots=True)
-class ForecastErrors:
-    """How far a forecast was off, over all members and slots."""
-
-    values: int
-    """How many it is about."""
-    mae_wh: float
-    """Mean absolute error."""
-    rmse_wh: float
-    """Root of the mean squared error."""
-    bias_wh: float
-    """Mean of forecast less metered."""
-    naive_mae_wh: float
-    """Mean absolute error of the seasonal naive forecast of the same values."""
-    skill: float
-    """1 - mae / naive mae: 0 no better than naive, 1 perfect, below 0 worse; NaN when the naive
-    forecast makes no error."""
-    pinball_wh: dict[float, float]
-    """Mean pinball loss of each quantile."""
-    below: dict[float, float]
-    """Share of metered values at or below each quantile; near the quantile when it is right."""
 
 
 def forecast_errors(

@@ -31,13 +31,18 @@ class Kind(IntEnum):
     REGISTER_METER = 2
     GRANT_ROLE = 3
     ROTATE_KEY = 4
+    CLOSE_ACCOUNT = 5
     DEPOSIT = 10
     WITHDRAW = 11
     TARIFF = 20
     ORDER = 21
     CANCEL = 22
     PHASE = 23
+    SEALED_ORDER = 24
+    REVEAL = 25
+    CURTAILMENT = 26
     READING = 30
+    READING_BATCH = 31
 
 
 class RegisterParticipant(Wire, frozen=True):
@@ -83,6 +88,16 @@ class RotateKey(Wire, frozen=True):
     """Replaces the sender's key from the next barrier on."""
 
     public_key: PublicKey
+    submitted_ms: Natural
+
+
+class CloseAccount(Wire, frozen=True):
+    """A member leaves: at the next barrier its balance is paid out and its personal state goes.
+
+    The id stays taken for ever.
+    """
+
+    participant: Name
     submitted_ms: Natural
 
 
@@ -134,6 +149,23 @@ class OrderPayload(Wire, frozen=True):
     submitted_ms: Natural
 
 
+class SealOrder(Wire, frozen=True):
+    """A sealed order in an open slot: only that there is one, and what it must hash to."""
+
+    market: Name
+    slot_start_s: Natural
+    commitment: Hash
+    """`order_commitment` of the reveal's payload hash."""
+
+
+class RevealOrder(Wire, frozen=True):
+    """Opens one of the sender's sealed orders; the payload is the order."""
+
+    market: Name
+    slot_start_s: Natural
+    order_nonce: Natural
+
+
 class CancelOrder(Wire, frozen=True):
     """Takes back one of the sender's open orders."""
 
@@ -155,6 +187,28 @@ class MovePhase(Wire, frozen=True):
     """No block with an earlier header time may contain it; 0 in simulated runs."""
 
 
+class Curtail(Wire, frozen=True):
+    """What the grid cannot carry of a cleared slot's trades."""
+
+    market: Name
+    slot_start_s: Natural
+
+
+class CurtailedTrade(Wire, frozen=True):
+    """One trade with what it loses."""
+
+    trade: Natural
+    curtailed_wh: PositiveQuantity
+    bound_by: Text
+    """Branch or bus whose limit took it."""
+
+
+class CurtailmentPayload(Wire, frozen=True):
+    """The trades, each once."""
+
+    trades: list[CurtailedTrade]
+
+
 class ReportReading(Wire, frozen=True):
     """A meter's reading of one slot."""
 
@@ -171,6 +225,30 @@ class ReadingPayload(Wire, frozen=True):
     quality: Quality
     import_wh: Quantity
     export_wh: Quantity
+
+
+class ReportBatch(Wire, frozen=True):
+    """A meter's readings of consecutive slots, such as a day, by whoever operates the meter."""
+
+    market: Name
+    first_start_s: Natural
+    owner: Name
+    meter: Name
+
+
+class SlotReading(Wire, frozen=True):
+    """The metered energy of one slot of a batch."""
+
+    quality: Quality
+    import_wh: Quantity
+    export_wh: Quantity
+
+
+class BatchPayload(Wire, frozen=True):
+    """The readings, slot by slot."""
+
+    version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    readings: Annotated[list[SlotReading], Meta(min_length=1)]
 
 
 class Claim(Wire, frozen=True):

@@ -109,7 +109,17 @@ class _Agreed:
         ):
             self.contracts[owner].append(
                 Contract(
-                    number, side, stage, other, order.nonce, energy_wh, price_sum, payment, owed
+                    number,
+                    side,
+                    stage,
+                    other,
+                    order.nonce,
+                    energy_wh,
+                    price_sum,
+                    payment,
+                    owed,
+                    0,
+                    "",
                 )
             )
         self.needed[buyer] += paid + fee

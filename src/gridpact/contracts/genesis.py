@@ -24,8 +24,8 @@ from gridpact.codec import (
 from gridpact.errors import InputError, Problem
 from gridpact.model import TieRule
 
-APP_VERSION = 1
-GENESIS_VERSION = 1
+APP_VERSION = 2
+GENESIS_VERSION = 2
 
 
 class Market(Wire, frozen=True):
@@ -36,6 +36,9 @@ class Market(Wire, frozen=True):
     tie: TieRule
     orders_per_slot: PositiveQuantity
     """Most open orders of one sender in one slot."""
+    sealed_deposit_nano: Natural
+    """Held for each order, which is sealed until the gate is closed, and lost when it is not
+    revealed; 0: orders are open."""
 
 
 class GenesisParty(Wire, frozen=True):

@@ -10,11 +10,14 @@ from gridpact.ledger import Account, Namespace, Privacy, Secret
 from gridpact.model import (
     Bill,
     Clock,
+    Closure,
+    CreditNote,
     Metering,
     Party,
     SlotContracts,
     SlotOrders,
     SlotReadings,
+    SlotSeals,
     SlotState,
     SlotTariff,
 )
@@ -57,6 +60,16 @@ def bill_key(owner: str, billing_day: str) -> str:
     return f"bill/{owner}/{billing_day}"
 
 
+def credit_key(owner: str, billing_day: str) -> str:
+    """What corrections changed about a participant's bill of one day."""
+    return f"credit/{owner}/{billing_day}"
+
+
+def closure_key(party: str) -> str:
+    """What stays of a member that has left."""
+    return f"closure/{party}"
+
+
 def claim_key(sender: str, nonce: int) -> str:
     """Something that waits for the next barrier."""
     return f"claim/{sender}/{nonce}"
@@ -88,6 +101,9 @@ NAMESPACES = (
     Namespace("secret", Secret, Privacy.SEALED),
     Namespace("account", Account, Privacy.OWNED, _all_of_kind),
     Namespace("bill", Bill, Privacy.OWNED, _without_owner),
+    Namespace("credit", CreditNote, Privacy.OWNED, _without_owner),
+    Namespace("closure", Closure, Privacy.PUBLIC),
+    Namespace("seals", SlotSeals, Privacy.OWNED, _without_owner),
     Namespace("orders", SlotOrders, Privacy.OWNED, _without_owner),
     Namespace("contracts", SlotContracts, Privacy.OWNED, _without_owner),
     Namespace("readings", SlotReadings, Privacy.OWNED, _without_owner),

@@ -16,7 +16,8 @@ from gridpact.contracts.keys import CLOCK, endorsement_key, slot_key, tariff_key
 from gridpact.contracts.settling import all_have_reported, finalize_slot, settle_slot
 from gridpact.ledger import Draft
 from gridpact.model import (
-    PHASE_BEFORE,
+    OPEN_PHASES,
+    SEALED_PHASES,
     Clock,
     Phase,
     Role,
@@ -66,11 +67,14 @@ def move_phase(call: Call, body: MovePhase, _: None) -> Verdict:
     starts = slots_of_range(rules, market, body.first_start_s, body.slots)
     if starts is None:
         return Verdict.RANGE_WRONG
-    before = PHASE_BEFORE[body.phase]
     slots: dict[int, SlotState | None] = {
         start_s: draft.get(slot_key(market.market, start_s), SlotState) for start_s in starts
     }
-    if any((slot.phase if slot is not None else None) != before for slot in slots.values()):
+    steps = SEALED_PHASES if market.sealed_deposit_nano else OPEN_PHASES
+    if body.phase not in steps or any(
+        (slot.phase if slot is not None else None) != _before(steps, body.phase)
+        for slot in slots.values()
+    ):
         return Verdict.PHASE_STEP_WRONG
     by_validators = Role.OPERATOR not in call.roles
     if by_validators:
@@ -101,6 +105,12 @@ def move_phase(call: Call, body: MovePhase, _: None) -> Verdict:
     return Verdict.ACCEPTED
 
 
+def _before(steps: tuple[Phase, ...], phase: Phase) -> Phase | None:
+    """The phase that comes before; None for the first, whose slot is not there yet."""
+    place = steps.index(phase)
+    return steps[place - 1] if place else None
+
+
 def _opened(draft: Draft, market: Market, start_s: int) -> SlotState | None:
     """A new slot with its tariff; None when none was set."""
     key = tariff_key(market.market, start_s)
@@ -115,6 +125,7 @@ def _opened(draft: Draft, market: Market, start_s: int) -> SlotState | None:
         orders=0,
         trades=0,
         traded_wh=0,
+        curtailed_wh=0,
         second_stage_wh=0,
         turnover_nano=0,
         reference_price_micro_per_kwh=NO_REFERENCE_PRICE,

@@ -19,7 +19,7 @@ from gridpact.inputs.profile_table import read_profile_source, read_zone
 from gridpact.inputs.profiles import coverage_problems, load_profiles
 from gridpact.inputs.tables import Findings, TableReader, shown
 from gridpact.inputs.tariffs import read_tariff
-from gridpact.model import Scenario, TieRule
+from gridpact.model import NetworkPolicy, Scenario, TieRule
 from gridpact.units import INT64_MAX
 
 VERSION = 1
@@ -118,7 +118,7 @@ def _read(path: Path) -> tuple[Scenario, Findings]:
         market_id=market.name("id", default="local"),
         tie=market.choice("tie", TIES, default="pro_rata"),
         orders_per_slot=market.integer("orders_per_slot", 1, ORDERS_PER_SLOT_MAX, default=4),
-        network=reference,
+        network=NetworkPolicy(reference, path.parent) if reference else None,
         tariff=read_tariff(top.table("tariff"), region, slot_length_s),
         profiles=profiles,
         members=read_members(

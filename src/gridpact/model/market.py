@@ -45,8 +45,9 @@ class Phase(IntEnum):
     OPEN = 1
     CLOSED = 2
     """the gate is closed: no order comes or goes."""
+    REVEALED = 3
+    """of markets with sealed orders only: what was not opened has lost its deposit."""
     CLEARED = 4
-    """3 is kept for `revealed`, the step of sealed orders."""
     DELIVERED = 5
     METERED = 6
     """every meter has reported."""
@@ -55,15 +56,10 @@ class Phase(IntEnum):
     """corrections are over; orders, contracts and readings have left the state."""
 
 
-PHASE_BEFORE: dict[Phase, Phase | None] = {
-    Phase.OPEN: None,
-    Phase.CLOSED: Phase.OPEN,
-    Phase.CLEARED: Phase.CLOSED,
-    Phase.DELIVERED: Phase.CLEARED,
-    Phase.METERED: Phase.DELIVERED,
-    Phase.SETTLED: Phase.METERED,
-    Phase.FINAL: Phase.SETTLED,
-}
+OPEN_PHASES = tuple(phase for phase in Phase if phase is not Phase.REVEALED)
+"""The steps of a slot whose orders anybody with the payload can read."""
+SEALED_PHASES = tuple(Phase)
+"""The steps of a slot whose orders are sealed until the gate is closed."""
 
 
 class Side(IntEnum):
@@ -131,6 +127,20 @@ class SlotOrders(Wire, frozen=True):
     orders: list[Order]
 
 
+class Seal(Wire, frozen=True):
+    """One order that nobody can read yet; its id is (participant, nonce)."""
+
+    nonce: Natural
+    commitment: Hash
+    """What the order must hash to when it is revealed."""
+
+
+class SlotSeals(Wire, frozen=True):
+    """A participant's sealed orders in one slot, by nonce; each holds the market's deposit."""
+
+    seals: list[Seal]
+
+
 class Contract(Wire, frozen=True):
     """Agreed delivery in a slot, as one of its two parties holds it."""
 
@@ -148,6 +158,10 @@ class Contract(Wire, frozen=True):
     """What this party pays (bid) or gets (offer)."""
     fee_nano: Natural
     """Network fee, on the buyer's copy."""
+    curtailed_wh: Natural
+    """What of the energy the grid could not carry: neither delivered nor paid."""
+    bound_by: Text
+    """Branch or bus whose limit took it; empty when nothing was curtailed."""
 
 
 class SlotContracts(Wire, frozen=True):
@@ -189,6 +203,10 @@ class LineKind(IntEnum):
     """metered less than contracted: the missing energy at the retail tariff."""
     GRID_EXPORT = 5
     """metered more than contracted: the surplus at the feed-in tariff."""
+    UNDELIVERABLE = 6
+    """what the grid could not carry of a trade; no money."""
+    LOST_DEPOSIT = 7
+    """of a sealed order that was not revealed."""
 
 
 class BillLine(Wire, frozen=True):
@@ -200,7 +218,8 @@ class BillLine(Wire, frozen=True):
     """0 in the first settlement; in the n-th correction -n for an entry that takes an earlier
     line back and +n for the one that replaces it."""
     reference: Text
-    """Trade id, or `<meter>/v<version>` of each reading used."""
+    """Trade id, `<meter>/v<version>` of each reading used, `<trade id>@<branch or bus>` of what the
+    grid could not carry, or `order/<nonce>`."""
     energy_wh: Natural
     price_sum_micro_per_kwh: Natural
     """Twice the price."""
@@ -218,6 +237,7 @@ class Bill(Wire, frozen=True):
     fees_nano: Int64
     grid_import_nano: Int64
     grid_export_nano: Int64
+    lost_deposits_nano: Int64
     bought_wh: Int64
     sold_wh: Int64
     grid_import_wh: Int64
@@ -225,6 +245,17 @@ class Bill(Wire, frozen=True):
     lines: Natural
     frontier: list[Hash]
     """Subtree hashes of the RFC 6962 tree over the salted lines."""
+
+
+class CreditNote(Wire, frozen=True):
+    """What corrections changed after a bill was issued. The bill itself stays as it was."""
+
+    bill: Hash
+    """Content of the bill's entry: sha256(salt || bill), as the state map holds it."""
+    billed_nano: Int64
+    """Total of that bill; with the change it is what is owed now."""
+    change: Bill
+    """Lines that take amounts back and lines that replace them, added up."""
 
 
 class Clock(Wire, frozen=True):
@@ -256,6 +287,8 @@ class SlotState(Wire, frozen=True):
     orders: Natural
     trades: Natural
     traded_wh: Natural
+    curtailed_wh: Natural
+    """Part of it that the grid could not carry."""
     second_stage_wh: Natural
     turnover_nano: Natural
     """Sum of what buyers pay for traded energy, without fees."""
@@ -266,3 +299,12 @@ class SlotState(Wire, frozen=True):
     grid_export_wh: Natural
     archive: bytes
     """At `final`: root over the commitments of what left the state; empty before."""
+
+
+class Closure(Wire, frozen=True):
+    """What stays in the state of a member that has left."""
+
+    phase: Natural
+    """Number of the barrier that closed the account."""
+    archive: Hash
+    """Root over the commitments of everything personal that left the state with it."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gridpact.model.market import Bill, BillLine, Side, SlotState
+from gridpact.model.assets import Shortfall
+from gridpact.model.grid import Violation
+from gridpact.model.market import Bill, BillLine, CreditNote, Side, SlotState
 from gridpact.model.scenario import Slot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gridpact.model.assets import Planning
     from gridpact.model.scenario import Scenario
 
 
@@ -26,20 +29,129 @@ class PlacedOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class TradeCut:
+    """A trade that the grid could not carry in full."""
+
+    trade: int
+    """Its number in the clearing."""
+    seller: str
+    buyer: str
+    energy_wh: int
+    """As traded."""
+    curtailed_wh: int
+    bound_by: str
+    """Branch or bus whose limit took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotGrid:
+    """The network in one slot, with what was metered; numbers are None when nothing converged."""
+
+    vm_min_pu: float | None
+    vm_min_bus: str
+    vm_max_pu: float | None
+    vm_max_bus: str
+    loading_max_percent: float | None
+    loading_max_branch: str
+    losses_wh: float | None
+    from_outside_wh: float | None
+    """Through the external grids, + = into the network."""
+    cuts: tuple[TradeCut, ...]
+    """What was curtailed after clearing, by trade."""
+    violations: tuple[Violation, ...]
+    """Limits that were broken all the same, worst first; `snapshot` is the slot's position."""
+
+
+@dataclass(frozen=True, slots=True)
+class BusBand:
+    """Voltages of one bus over a run."""
+
+    bus: str
+    vm_min_pu: float | None
+    vm_max_pu: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPeak:
+    """Highest loading of one branch over a run; None when its rating is not known."""
+
+    branch: str
+    loading_max_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GridResult:
+    """The network of a run."""
+
+    reference: str
+    buses: tuple[BusBand, ...]
+    branches: tuple[BranchPeak, ...]
+    unsupported: tuple[str, ...]
+    """What its file also holds and was left out."""
+    unsupplied: tuple[str, ...]
+    """Islands without an external grid, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class HomeResult:
+    """What one member's battery, loads and vehicles did over a run."""
+
+    participant_id: str
+    planning: Planning
+    charged_wh: int
+    discharged_wh: int
+    conversion_loss_uwh: int
+    self_discharge_uwh: int
+    deferrable_wh: int
+    flexible_wh: int
+    vehicle_charged_wh: int
+    vehicle_discharged_wh: int
+    spilled_wh: int
+    """Sun that nobody took."""
+    fallback_plans: int
+    """Plans for which the rule took over: it was cheaper, or the programme was not solved."""
+    shortfalls: tuple[Shortfall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastErrors:
+    """How far forecasts were from the meters."""
+
+    values: int
+    """How many were compared."""
+    mae_wh: float
+    """Mean absolute error."""
+    rmse_wh: float
+    bias_wh: float
+    """Mean of forecast less metered."""
+    naive_mae_wh: float
+    """Of the seasonal naive forecast, on the same values."""
+    skill: float
+    """1 - MAE / MAE of the naive forecast: 1 is perfect, 0 no better, below 0 worse; NaN when the
+    naive forecast is perfect."""
+    pinball_wh: dict[float, float]
+    """Mean pinball loss of each quantile."""
+    below: dict[float, float]
+    """Share of metered values at or below each quantile; near the quantile when it is right."""
+
+
+@dataclass(frozen=True, slots=True)
 class SlotResult:
     """One delivery slot from orders to settlement."""
 
     slot: Slot
     state: SlotState
     """As it stands on the ledger after settlement."""
-    orders: tuple[PlacedOrder, ...]
-    """Accepted orders, by participant."""
     load_wh: int
-    """Gross, all members."""
+    """Gross, all members, with loads that wait or bend and vehicles."""
     pv_wh: int
     """Gross, all members."""
     metered_net_wh: int
     """Sum over members, + = injection."""
+    stored_wh: int
+    """What went into batteries less what came out, all members."""
+    grid: SlotGrid | None
+    """None without a network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +165,25 @@ class BillResult:
     baseline_nano: int
     """What the same meter readings would have come to with feed-in and retail alone; + in the
     participant's favour."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreditResult:
+    """What corrections changed about one participant's bill of one day."""
+
+    participant_id: str
+    day: str
+    note: CreditNote
+    lines: tuple[BillLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """All orders of one slot."""
+
+    slot: Slot
+    orders: tuple[PlacedOrder, ...]
+    """By participant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +238,16 @@ class RunResult:
     slots: tuple[SlotResult, ...]
     bills: tuple[BillResult, ...]
     """By day, then participant."""
+    credits: tuple[CreditResult, ...]
+    """By day, then participant."""
+    fullest_book: Book | None
+    """Of the slot with the most trades; None when no order was placed. A run of a year does not
+    keep the others."""
+    grid: GridResult | None
+    homes: tuple[HomeResult, ...]
+    """Of members that own more than a meter, by participant."""
+    forecast: ForecastErrors
+    """Of the orders' energies against the meters, what batteries moved left out."""
     gains: Gains
     energy_residual_wh: int
     money_residual_nano: int
@@ -120,3 +261,5 @@ class RunResult:
     timings_s: dict[str, float]
     sources: tuple[str, ...]
     """Name and SHA-256 of each file read."""
+    remarks: tuple[str, ...]
+    """What was mended in the data and what the day left out, in words."""

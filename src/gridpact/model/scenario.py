@@ -5,12 +5,14 @@ The table of keys is `docs/scenario.md`; `inputs` reads it, nothing here knows a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gridpact.model.assets import Battery, DailyWindow, FlexibleLoad, Planning
+from gridpact.model.grid import CurtailmentRule, GridLimits
 from gridpact.model.market import Quality
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ OPERATOR = "operator"
 """Party id of the operator in simulated runs."""
 PRICE_AUTHORITY = "price-authority"
 """Party id of who sets tariffs in simulated runs."""
+METERING_OPERATOR = "metering-operator"
+"""Party id of who operates the meters in simulated runs."""
 METER_SUFFIX = ".meter"
 
 
@@ -101,6 +105,15 @@ class Quoting(IntEnum):
     """the quote keeps a share that grows when its orders trade and shrinks when they do not."""
 
 
+class Forecasting(IntEnum):
+    """Where a run's forecasts come from."""
+
+    SEASONAL_NAIVE = 1
+    """what was metered a day or a week before."""
+    LEARNED = 2
+    """boosted trees on the history."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentPolicy:
     """How a member forecasts and quotes."""
@@ -111,6 +124,44 @@ class AgentPolicy:
     shade_max_percent: int
     """Largest share of the price band that a shaded or an adaptive quote keeps, 0..100; 0 with
     the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeferrablePattern:
+    """A load that is due once in each window of the wall clock."""
+
+    name: str
+    energy_wh: int
+    power_w: int
+    interruptible: bool
+    window: DailyWindow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VehiclePattern:
+    """A vehicle that is at home at certain hours of the wall clock."""
+
+    name: str
+    capacity_wh: int
+    charge_w: int
+    charge_permille: int
+    discharge_w: int
+    discharge_permille: int
+    at_home: DailyWindow
+    arrival_wh: int
+    needed_wh: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomePattern:
+    """What a member can move, with times by the wall clock; `Home` has them as instants."""
+
+    planning: Planning
+    battery: Battery | None = None
+    deferrable: tuple[DeferrablePattern, ...] = ()
+    flexible: tuple[FlexibleLoad, ...] = ()
+    vehicles: tuple[VehiclePattern, ...] = ()
+    export_max_w: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +181,8 @@ class Member:
     pv_nominal_w: int
     account: AccountPolicy
     agent: AgentPolicy
+    home: HomePattern | None = None
+    """Battery, loads that can wait or bend, vehicles; None: only what the profiles say."""
 
     @property
     def meter_id(self) -> str:
@@ -229,6 +282,39 @@ class ProfileSource:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkPolicy:
+    """The lines between the members, and who gives way when they cannot carry all trades."""
+
+    reference: str
+    """As in `docs/grid.md`."""
+    folder: Path
+    """What a path in the reference is relative to."""
+    rule: CurtailmentRule = CurtailmentRule.PRO_RATA
+    limits: GridLimits = field(default_factory=GridLimits)
+    power_factor_permille: int = 930
+    """Of all loads, inductive; generation feeds in active power only."""
+
+
+class Reporting(IntEnum):
+    """Who sends the readings."""
+
+    METER = 1
+    """each meter its own, slot by slot."""
+    METERING_OPERATOR = 2
+    """who operates the meters, a day of each meter in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeteringPolicy:
+    """How readings reach the ledger."""
+
+    reporting: Reporting = Reporting.METER
+    late_permille: int = 0
+    """Share of readings that miss the settlement, drawn by the seed: the metering operator
+    substitutes them by profile, and the meter's own follow before the slot is final."""
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """Everything a run needs besides the numbers in its profile file."""
 
@@ -246,11 +332,14 @@ class Scenario:
     tie: TieRule
     orders_per_slot: int
     """Most open orders of one participant in one slot."""
-    network: str
-    """Reference of the network model; empty without one."""
+    network: NetworkPolicy | None
     tariff: Tariff
     profiles: ProfileSource
     members: tuple[Member, ...]
+    forecasting: Forecasting = Forecasting.SEASONAL_NAIVE
+    metering: MeteringPolicy = MeteringPolicy()
+    sealed_deposit_micro: int = 0
+    """Held for each order, which stays sealed until gate closure; 0: orders are open."""
 
 
 @dataclass(frozen=True, slots=True)

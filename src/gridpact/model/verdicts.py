@@ -94,6 +94,21 @@ class Verdict(IntEnum):
     """The slot is final: corrections are over."""
     OVERFLOW = 46
     """A balance would leave the signed 64-bit range."""
+    SEALING_WRONG = 47
+    """The market takes sealed orders and this one is open, or the reverse."""
+    UNKNOWN_SEAL = 48
+    """The sender has no sealed order of this nonce in the slot."""
+    SEAL_BROKEN = 49
+    """What is revealed is not what was sealed."""
+    NOT_REVEALING = 50
+    """Orders are revealed between gate closure and the phase `revealed`."""
+    NOT_CLEARED = 51
+    """Trades are curtailed between clearing and delivery."""
+    UNKNOWN_TRADE = 52
+    CURTAILMENT_WRONG = 53
+    """More than the trade's energy, or a trade that was curtailed already."""
+    ACCOUNT_IN_USE = 54
+    """The account owes money, or orders, contracts or readings of it are not final."""
 
 
 FIRST_RULE_VERDICT = Verdict.EXPIRED

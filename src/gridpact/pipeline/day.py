@@ -76,11 +76,15 @@ def genesis_of(scenario: Scenario, keys: SimulatedKeys) -> Genesis:
         app_version=APP_VERSION,
         chain=scenario.name,
         currency=scenario.currency,
-        network=scenario.network,
+        network=scenario.network.reference if scenario.network else "",
         previous=b"",
         markets=[
             Market(
-                scenario.market_id, scenario.slot_length_s, scenario.tie, scenario.orders_per_slot
+                scenario.market_id,
+                scenario.slot_length_s,
+                scenario.tie,
+                scenario.orders_per_slot,
+                scenario.sealed_deposit_micro * 1000,
             )
         ],
         parties=[

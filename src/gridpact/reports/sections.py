@@ -234,7 +234,7 @@ def method_section(result: RunResult) -> Html:
         "Market": f"{scenario.market_id}, two-stage double auction; at equal prices "
         f"{TIE_TEXTS[scenario.tie]}",
         "Currency": scenario.currency,
-        "Network": scenario.network or "none",
+        "Network": scenario.network.reference if scenario.network else "none",
         "Engine": result.engine,
         "Sources": joined(*(tag("div", tag("code", source)) for source in result.sources)),
         "Software": f"gridpact {__version__}",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gridpact.model import Bill, BillLine, LineKind
 
-NO_BILL = Bill(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, [])
+NO_BILL = Bill(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, [])
 """A bill before its first line."""
 
 
@@ -33,6 +33,7 @@ def add_lines(bill: Bill, lines: Sequence[BillLine], frontier: list[bytes]) -> B
         fees_nano=bill.fees_nano + money[LineKind.NETWORK_FEE],
         grid_import_nano=bill.grid_import_nano + money[LineKind.GRID_IMPORT],
         grid_export_nano=bill.grid_export_nano + money[LineKind.GRID_EXPORT],
+        lost_deposits_nano=bill.lost_deposits_nano + money[LineKind.LOST_DEPOSIT],
         bought_wh=bill.bought_wh + energy[LineKind.PURCHASE],
         sold_wh=bill.sold_wh + energy[LineKind.SALE],
         grid_import_wh=bill.grid_import_wh + energy[LineKind.GRID_IMPORT],
