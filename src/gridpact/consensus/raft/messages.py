@@ -1,0 +1,108 @@
+"""What Raft replicas say to each other, and what they keep.
+
+Numbers are unsigned; sizes are bounded, so that nobody can make a replica hold more than it says.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from gridpact.codec import CodecError, decode
+from gridpact.consensus.configuration import Configuration, is_usable
+
+Number = Annotated[int, Meta(ge=0, le=2**62)]
+ENTRIES_MAX = 64
+"""Entries in one message."""
+PAYLOAD_MAX = 1 << 18
+"""Bytes of one entry."""
+BATCH_BYTES = 1 << 19
+"""Of payloads in one message, unless the first entry alone is larger."""
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """One place of the log."""
+
+    term: Number
+    configuration: bool
+    """Whether the payload is a `Configuration`; else it is the client's, or empty for the entry
+    with which a term begins."""
+    payload: Annotated[bytes, Meta(max_length=PAYLOAD_MAX)]
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    term: Number
+
+
+class Append(_Message, frozen=True, tag=1):
+    """The leader's entries; without any it is a heartbeat."""
+
+    previous_index: Number
+    previous_term: Number
+    entries: Annotated[list[Entry], Meta(max_length=ENTRIES_MAX)]
+    commit: Number
+    round: Number
+    """Comes back in the reply, so that the leader knows that it still led when it asked."""
+
+
+class AppendReply(_Message, frozen=True, tag=2):
+    """How far the follower's durable log agrees."""
+
+    accepted: bool
+    index: Number
+    """Accepted: up to here it is the leader's. Refused: where to try next."""
+    round: Number
+
+
+class VoteRequest(_Message, frozen=True, tag=3):
+    """Asks for a vote in `term`."""
+
+    last_index: Number
+    last_term: Number
+    trial: bool
+    """Only whether the vote would be given: nothing changes. Source: Ongaro 2014, section 9.6."""
+    asked_to: bool
+    """The leader itself wants the sender to lead."""
+
+
+class VoteReply(_Message, frozen=True, tag=4):
+    """The answer. A trial that is granted repeats the term asked for."""
+
+    granted: bool
+    trial: bool
+
+
+class InstallSnapshot(_Message, frozen=True, tag=5):
+    """Everything decided up to an index, for who lacks entries that the leader has dropped."""
+
+    index: Number
+    index_term: Number
+    configuration: Configuration
+    data: bytes
+    round: Number
+
+
+class TimeoutNow(_Message, frozen=True, tag=6):
+    """The leader asks the receiver to take over at once."""
+
+
+RaftMessage = Append | AppendReply | VoteRequest | VoteReply | InstallSnapshot | TimeoutNow
+
+
+def is_sound(message: Append) -> bool:
+    """Whether some leader could have these entries: terms rise, configurations can be used."""
+    term = message.previous_term
+    for entry in message.entries:
+        if not term <= entry.term <= message.term:
+            return False
+        term = entry.term
+        if entry.configuration:
+            try:
+                configuration = decode(Configuration, entry.payload)
+            except CodecError:
+                return False
+            if not is_usable(configuration):
+                return False
+    return True

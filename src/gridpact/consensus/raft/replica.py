@@ -1,0 +1,760 @@
+"""Raft as a pure state machine. `PROTOCOL.md` has the transition table.
+
+What the papers leave open and safety needs is here for every composition: term, vote and log are
+durable before an answer depends on them, votes go only to logs that are up to date, conflicts alone
+truncate, and only entries of the leader's own term are decided by counting.
+
+Sources: Ongaro 2014 (Raft), [XIONG23], section 4.1 (weights). Lines that neither has: `# ours:`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random
+from typing import Any
+
+from gridpact.codec import encode
+from gridpact.consensus.configuration import (
+    Configuration,
+    configuration_of,
+    is_usable,
+    weights_of,
+)
+from gridpact.consensus.frames import Framing
+from gridpact.consensus.quorum import QuorumRule, WeightMajority
+from gridpact.consensus.raft.log import Log
+from gridpact.consensus.raft.membership import ChangeRule, JointChange, Membership
+from gridpact.consensus.raft.messages import (
+    PAYLOAD_MAX,
+    Append,
+    AppendReply,
+    Entry,
+    InstallSnapshot,
+    RaftMessage,
+    TimeoutNow,
+    VoteReply,
+    VoteRequest,
+    is_sound,
+)
+from gridpact.consensus.raft.records import (
+    Entries,
+    RaftRecord,
+    Snapshot,
+    Stored,
+    Vote,
+    record_bytes,
+)
+from gridpact.consensus.raft.timeouts import TimeoutRule
+from gridpact.consensus.shape import (
+    CancelTimer,
+    Compact,
+    Decide,
+    Effect,
+    Event,
+    Finality,
+    Persist,
+    Persisted,
+    Propose,
+    ReadReady,
+    ReadRequest,
+    Reason,
+    Received,
+    Reconfigure,
+    Refused,
+    Restore,
+    Send,
+    SetTimer,
+    Suspect,
+    TimerFired,
+    TransferLeadership,
+)
+
+ELECTION = "election"
+HEARTBEAT = "heartbeat"
+TERMS_AHEAD_MAX = 100_000
+"""A term further ahead than this is nothing that elections have led to."""
+INFLIGHT_MAX = 64
+"""Messages with entries that a follower may not have answered yet."""
+UNDECIDED_MAX = 10_000
+"""Entries that a leader takes in beyond what is decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a Raft of one kind is made of."""
+
+    timeouts: TimeoutRule
+    heartbeat_ms: int
+    quorum: QuorumRule = field(default_factory=WeightMajority)
+    change: ChangeRule = field(default_factory=JointChange)
+    trial_votes: bool = True
+    """Ask whether one would be elected before standing, and keep to a leader that is alive.
+    Source: Ongaro 2014, sections 6.2 and 9.6."""
+
+
+class Role(Enum):
+    """What a replica is in its term."""
+
+    FOLLOWER = "follower"
+    TRIAL = "trial"
+    """asks whether it would be elected."""
+    CANDIDATE = "candidate"
+    LEADER = "leader"
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a leader knows of one follower."""
+
+    next_index: int
+    matched: int = 0
+    probing: bool = True
+    """One message at a time until the logs agree somewhere."""
+    waiting: bool = False
+    """A probe or a snapshot has no answer yet."""
+    inflight: int = 0
+    heard_ms: int = 0
+    round: int = 0
+    """The latest round that it has answered."""
+
+
+class RaftReplica:
+    """One member of a Raft group."""
+
+    def __init__(
+        self,
+        name: str,
+        stored: Stored,
+        rules: Rules,
+        random: Random,
+        framing: Framing[RaftMessage],
+    ) -> None:
+        self.name, self.rules = name, rules
+        self.role = Role.FOLLOWER
+        self.term, self.voted_for = stored.term, stored.voted_for
+        self.leader = ""
+        self.log = Log(stored)
+        self.commit = stored.snapshot.index
+        self.membership = Membership(self._configuration(), rules.quorum)
+        self._random, self._framing = random, framing
+        self._effects: list[Effect] = []
+        self._unsaved: list[RaftRecord] = []
+        self._token = 0
+        self._saving: dict[int, tuple[int, int]] = {}
+        """Last (index, term) of the own entries in each `Persist` that is not durable yet."""
+        self._durable = self.log.last_index
+        self._now_ms = 0
+        self._deadline_ms = 0
+        self._heard_leader_ms: int | None = None
+        self._timeout_ms = 0
+        self._votes: dict[str, bool] = {}
+        self._progress: dict[str, Progress] = {}
+        self._round = 0
+        self._reads: list[tuple[int, int, int]] = []
+        """(round, token, height) of reads that wait for a quorum's answer."""
+        self._transferee = ""
+        self._transfer_until_ms = 0
+        self._receivers: dict[type, Callable[[str, Any], None]] = {
+            Append: self._on_append,
+            AppendReply: self._on_append_reply,
+            VoteRequest: self._on_vote_request,
+            VoteReply: self._on_vote_reply,
+            InstallSnapshot: self._on_install_snapshot,
+            TimeoutNow: self._on_timeout_now,
+        }
+
+    # Events
+
+    def start(self, now_ms: int) -> list[Effect]:
+        """See `Replica.start`. What the snapshot holds comes first."""
+        self._now_ms = now_ms
+        snapshot = self.log.snapshot
+        if snapshot.index:
+            self._effects.append(Restore(snapshot.index, snapshot.data))
+        self._wait_for_leader()
+        return self._finish()
+
+    def step(self, event: Event, now_ms: int) -> list[Effect]:
+        """See `Replica.step`."""
+        self._now_ms = now_ms
+        match event:
+            case Received(peer, data):
+                self._receive(peer, data)
+            case TimerFired(timer):
+                if timer == ELECTION:
+                    self._on_election_timer()
+                elif timer == HEARTBEAT and self.role is Role.LEADER:
+                    self._on_heartbeat_timer()
+            case Persisted(token):
+                self._on_persisted(token)
+            case Propose(token, payload):
+                self._on_propose(token, payload)
+            case ReadRequest(token):
+                self._on_read(token)
+            case Reconfigure(token, weights):
+                self._on_reconfigure(token, dict(weights))
+            case TransferLeadership(target):
+                self._on_transfer(target)
+            case Compact(height, data):
+                self._on_compact(height, data)
+        return self._finish()
+
+    def _finish(self) -> list[Effect]:
+        self._save()
+        effects, self._effects = self._effects, []
+        return effects
+
+    def _save(self) -> None:
+        """Make what changed durable before anything that comes after."""
+        if self._unsaved:
+            self._token += 1
+            records = tuple(record_bytes(record) for record in self._unsaved)
+            self._unsaved.clear()
+            self._saving[self._token] = (self.log.last_index, self.log.last_term)
+            self._effects.append(Persist(records, self._token))
+
+    def _send(self, peer: str, message: RaftMessage) -> None:
+        """Answer or ask: everything that this depends on is durable first."""
+        self._save()
+        self._effects.append(Send(peer, self._framing.seal(message)))
+
+    def _receive(self, peer: str, data: bytes) -> None:
+        message = self._framing.open(peer, data, self._known())
+        if isinstance(message, Suspect):
+            self._effects.append(message)
+            return
+        if message.term > self.term + TERMS_AHEAD_MAX:
+            self._suspect(peer, Reason.FUTURE_TERM, data)
+            return
+        trial = isinstance(message, VoteRequest | VoteReply) and message.trial
+        if message.term > self.term and not trial and not self._keeps_to_leader(message):
+            self._become_follower(message.term, "")
+        self._receivers[type(message)](peer, message)
+
+    def _known(self) -> frozenset[str]:
+        """Who may speak: the members, and those of configurations that may still come back."""
+        # ours: an outvoted member learns so from the answers it gets
+        if len(self.log.configurations) == 1:
+            return self.membership.members
+        names: set[str] = set(self.membership.members)
+        for _, configuration in self.log.configurations:
+            names.update(voter.name for voter in (*configuration.voters, *configuration.before))
+        return frozenset(names)
+
+    def _suspect(self, peer: str, reason: Reason, evidence: bytes) -> None:
+        self._effects.append(Suspect(peer, reason, evidence[:256]))
+
+    # Roles
+
+    def _become_follower(self, term: int, leader: str) -> None:
+        """Step into a later term, or recognise who leads this one."""
+        was_leader = self.role is Role.LEADER
+        if term > self.term:
+            self.term, self.voted_for = term, ""
+            self._note_vote()
+            self._heard_leader_ms = None
+        self.role, self.leader = Role.FOLLOWER, leader
+        self._votes = {}
+        if was_leader:
+            self._stop_leading()
+
+    def _stop_leading(self) -> None:
+        self._effects.append(CancelTimer(HEARTBEAT))
+        self._effects.extend(Refused(token, "") for _, token, _ in self._reads)
+        self._reads, self._progress, self._transferee = [], {}, ""
+        self._wait_for_leader()
+
+    def _become_trial(self) -> None:
+        """Ask whether an election would be won. Source: Ongaro 2014, section 9.6."""
+        self.role, self.leader = Role.TRIAL, ""
+        self._votes = {self.name: True}
+        self._wait_for_leader()
+        self._ask_for_votes(self.term + 1, trial=True, asked_to=False)
+
+    def _become_candidate(self, *, asked_to: bool) -> None:
+        """Stand for election in the next term.
+
+        Source: [XIONG23], section 4.1.1, election, step 1: follower times out, term + 1.
+        """
+        self.role, self.leader = Role.CANDIDATE, ""
+        self.term += 1
+        self.voted_for = self.name
+        self._note_vote()
+        self._votes = {self.name: True}
+        self._wait_for_leader()
+        self._ask_for_votes(self.term, trial=False, asked_to=asked_to)
+
+    def _ask_for_votes(self, term: int, *, trial: bool, asked_to: bool) -> None:
+        """Source: [XIONG23], section 4.1.1, election, step 2: requests go out in parallel."""
+        request = VoteRequest(term, self.log.last_index, self.log.last_term, trial, asked_to)
+        for peer in self._peers():
+            self._send(peer, request)
+        self._count_votes()
+
+    def _become_leader(self) -> None:
+        """Source: [XIONG23], section 4.1.1, election, step 3: heartbeats end the election."""
+        self.role, self.leader = Role.LEADER, self.name
+        self._progress = {}
+        self._know_peers()
+        self._reads = []
+        self._effects.append(CancelTimer(ELECTION))
+        self._effects.append(SetTimer(HEARTBEAT, self.rules.heartbeat_ms))
+        # ours: an entry of the own term, without which nothing older could be decided
+        self._append_own(Entry(self.term, configuration=False, payload=b""))
+
+    # Elections
+
+    def _wait_for_leader(self) -> None:
+        """Start the election timeout from now."""
+        rank = self.membership.rank.get(self.name, 0)
+        self._timeout_ms = self.rules.timeouts.election_ms(rank, self._random)
+        self._deadline_ms = self._now_ms + self._timeout_ms
+        self._effects.append(SetTimer(ELECTION, self._timeout_ms))
+
+    def _heard_leader(self) -> None:
+        """Move the deadline; the timer that runs is set again when it comes."""
+        self._heard_leader_ms = self._now_ms
+        self._deadline_ms = self._now_ms + self._timeout_ms
+
+    def _on_election_timer(self) -> None:
+        if self.role is Role.LEADER:
+            return
+        left_ms = self._deadline_ms - self._now_ms
+        if left_ms > 0:
+            # ours: a clock that went back must not make anybody wait for longer than a timeout
+            left_ms = min(left_ms, self._timeout_ms)
+            self._deadline_ms = self._now_ms + left_ms
+            self._effects.append(SetTimer(ELECTION, left_ms))
+        elif self.name not in self.membership.members:
+            self._wait_for_leader()  # ours: who has no vote stands for nothing
+        elif self.rules.trial_votes:
+            self._become_trial()
+        else:
+            self._become_candidate(asked_to=False)
+
+    def _keeps_to_leader(self, message: RaftMessage) -> bool:
+        """Whether a request is ignored because the leader is alive. Ongaro 2014, section 6.2."""
+        if not self.rules.trial_votes or not isinstance(message, VoteRequest) or message.asked_to:
+            return False
+        if self.role is Role.LEADER:
+            return True
+        heard = self._heard_leader_ms
+        return heard is not None and 0 <= self._now_ms - heard < self.rules.timeouts.least_ms
+
+    def _on_vote_request(self, peer: str, request: VoteRequest) -> None:
+        """Source: [XIONG23], section 4.1.1, election, step 2: who receives the request replies.
+
+        Ours: as in Raft, one vote a term and only for a log that is up to date; a weight that the
+        reply states would be ignored, so it states none.
+        """
+        if request.term < self.term:
+            self._send(peer, VoteReply(self.term, granted=False, trial=request.trial))
+            return
+        if self._keeps_to_leader(request):
+            if request.trial:
+                self._send(peer, VoteReply(self.term, granted=False, trial=True))
+            return
+        up_to_date = (request.last_term, request.last_index) >= (
+            self.log.last_term,
+            self.log.last_index,
+        )
+        if request.trial:
+            granted = up_to_date and request.term > self.term
+            term = request.term if granted else self.term
+            self._send(peer, VoteReply(term, granted, trial=True))
+            return
+        granted = up_to_date and self.voted_for in ("", peer)
+        if granted:
+            if not self.voted_for:
+                self.voted_for = peer
+                self._note_vote()
+            self._wait_for_leader()
+        self._send(peer, VoteReply(self.term, granted, trial=False))
+
+    def _note_vote(self) -> None:
+        self._unsaved.append(Vote(self.term, self.voted_for))
+
+    def _on_vote_reply(self, peer: str, reply: VoteReply) -> None:
+        if reply.trial:
+            expected, role = self.term + 1, Role.TRIAL
+            if not reply.granted and reply.term > self.term:
+                self._become_follower(reply.term, "")
+                return
+        else:
+            expected, role = self.term, Role.CANDIDATE
+        if self.role is not role or (reply.granted and reply.term != expected):
+            return
+        self._votes.setdefault(peer, reply.granted)
+        self._count_votes()
+
+    def _count_votes(self) -> None:
+        if not self.membership.elects([name for name, yes in self._votes.items() if yes]):
+            return
+        if self.role is Role.TRIAL:
+            self._become_candidate(asked_to=False)
+        elif self.role is Role.CANDIDATE:
+            self._become_leader()
+
+    def _on_timeout_now(self, peer: str, message: TimeoutNow) -> None:
+        """Source: Ongaro 2014, section 3.10."""
+        may_stand = self.role is not Role.LEADER and self.name in self.membership.members
+        if message.term == self.term and may_stand and peer == self.leader:
+            self._become_candidate(asked_to=True)
+
+    # Leading
+
+    def _on_propose(self, token: int, payload: bytes) -> None:
+        """Source: [XIONG23], section 4.1.1, consensus, step 1: the leader packs and sends."""
+        undecided = self.log.last_index - self.commit
+        if (
+            self.role is not Role.LEADER
+            or self._transferee
+            or undecided >= UNDECIDED_MAX
+            or not 0 < len(payload) <= PAYLOAD_MAX
+        ):
+            self._refuse(token)
+            return
+        self._append_own(Entry(self.term, configuration=False, payload=payload))
+
+    def _refuse(self, token: int) -> None:
+        leader = "" if self.role is Role.LEADER else self.leader
+        self._effects.append(Refused(token, leader))
+
+    def _append_own(self, entry: Entry) -> None:
+        """Add an entry. The sends stand before the own `Persist`: both go on at the same time."""
+        self._save()
+        first = self.log.last_index + 1
+        self.log.replace_from(first, [entry])
+        if entry.configuration:
+            self._recount()
+        for peer in self._peers():
+            self._send_entries(peer)
+        self._unsaved.append(Entries(first, [entry]))
+
+    def _know_peers(self) -> None:
+        """One `Progress` for each other member."""
+        for peer in self._peers():
+            if peer not in self._progress:
+                self._progress[peer] = Progress(self.log.last_index + 1, heard_ms=self._now_ms)
+
+    def _send_entries(self, peer: str) -> None:
+        """Whatever the follower can take now; nothing while an answer is needed first."""
+        progress = self._progress[peer]
+        while not progress.waiting and progress.inflight < INFLIGHT_MAX:
+            if progress.next_index <= self.log.snapshot.index:
+                self._send_snapshot(peer, progress)
+                return
+            if progress.next_index > self.log.last_index and not progress.probing:
+                return
+            entries = self.log.batch(progress.next_index)
+            self._send_append(peer, progress, entries)
+            if progress.probing:
+                progress.waiting = True
+            else:
+                progress.next_index += len(entries)
+                progress.inflight += 1
+
+    def _send_append(self, peer: str, progress: Progress, entries: list[Entry]) -> None:
+        previous = progress.next_index - 1
+        self._effects.append(
+            Send(
+                peer,
+                self._framing.seal(
+                    Append(
+                        self.term,
+                        previous,
+                        self.log.term_at(previous),
+                        entries,
+                        self.commit,
+                        self._round,
+                    )
+                ),
+            )
+        )
+
+    def _send_snapshot(self, peer: str, progress: Progress) -> None:
+        snapshot = self.log.snapshot
+        progress.waiting = True
+        self._send(
+            peer,
+            InstallSnapshot(
+                self.term,
+                snapshot.index,
+                snapshot.term,
+                snapshot.configuration,
+                snapshot.data,
+                self._round,
+            ),
+        )
+
+    def _on_heartbeat_timer(self) -> None:
+        """Source: [XIONG23], section 4.1.1: the leader's heartbeat keeps the others followers."""
+        if self._transferee and self._now_ms >= self._transfer_until_ms:
+            self._transferee = ""  # ours: who did not take over in time never will
+        if self.rules.trial_votes and not self._is_heard():
+            self._become_follower(self.term, "")
+            return
+        self._effects.append(SetTimer(HEARTBEAT, self.rules.heartbeat_ms))
+        self._heartbeat()
+
+    def _heartbeat(self) -> None:
+        for peer in self._peers():
+            progress = self._progress[peer]
+            progress.waiting = False
+            if progress.probing:
+                self._send_entries(peer)
+            else:
+                self._send_append(peer, progress, [])
+
+    def _is_heard(self) -> bool:
+        """Whether a quorum has answered within a timeout. Source: Ongaro 2014, section 6.2."""
+        since_ms = self._now_ms - self.rules.timeouts.least_ms
+        alive = {
+            peer: 1 for peer, progress in self._progress.items() if progress.heard_ms >= since_ms
+        }
+        alive[self.name] = 1
+        return self.membership.reached(alive) == 1
+
+    def _on_append_reply(self, peer: str, reply: AppendReply) -> None:
+        progress = self._progress.get(peer)
+        if self.role is not Role.LEADER or reply.term != self.term or progress is None:
+            return
+        progress.heard_ms = self._now_ms
+        progress.round = max(progress.round, min(reply.round, self._round))
+        progress.inflight = max(0, progress.inflight - 1)
+        progress.waiting = False
+        if not reply.accepted:
+            if reply.index >= progress.next_index and not progress.probing:
+                return  # it answers what was sent before the logs agreed
+            progress.probing = True
+            progress.inflight = 0
+            next_index = min(reply.index, progress.next_index - 1, self.log.last_index + 1)
+            progress.next_index = max(next_index, progress.matched + 1)
+            self._send_entries(peer)
+        elif reply.index > self.log.last_index:
+            pass  # ours: an index that the leader does not have confirms nothing
+        else:
+            if progress.probing:
+                progress.probing = False
+                progress.next_index = max(progress.next_index, reply.index + 1)
+            if reply.index > progress.matched:
+                progress.matched = reply.index
+                progress.next_index = max(progress.next_index, reply.index + 1)
+                self._decide()
+            if self.role is Role.LEADER:
+                self._send_entries(peer)
+        self._answer_reads()
+        self._hand_over(peer)
+
+    def _on_persisted(self, token: int) -> None:
+        """The own word counts once it is durable, like everybody else's."""
+        index, term = self._saving.pop(token, (0, -1))
+        if self.log.term_at(index) == term:
+            self._durable = max(self._durable, index)
+            if self.role is Role.LEADER:
+                self._decide()
+
+    def _decide(self) -> None:
+        """Source: [XIONG23], section 4.1.1, consensus, step 3: more than half of the weight.
+
+        Ours: as in Raft, only entries of the own term by counting; older ones follow from them.
+        """
+        matched = {peer: progress.matched for peer, progress in self._progress.items()}
+        matched[self.name] = min(self._durable, self.log.last_index)
+        reached = self.membership.reached(matched)
+        if reached > self.commit and self.log.term_at(reached) == self.term:
+            self._advance(reached)
+
+    def _advance(self, commit: int) -> None:
+        """Hand out what is decided, in order."""
+        first, self.commit = self.commit + 1, commit
+        for index in range(first, commit + 1):
+            entry = self.log.entry(index)
+            if entry.configuration:
+                self._recount()
+            elif entry.payload:
+                self._effects.append(Decide(index, entry.payload, Finality.CRASH))
+        if self.role is Role.LEADER:
+            self._finish_change()
+
+    # Reading
+
+    def _on_read(self, token: int) -> None:
+        """Linearizable reads without log entries. Source: Ongaro 2014, section 6.4."""
+        if self.role is not Role.LEADER or self.log.term_at(self.commit) != self.term:
+            self._refuse(token)
+            return
+        self._round += 1
+        self._reads.append((self._round, token, self.commit))
+        self._heartbeat()
+        self._answer_reads()
+
+    def _answer_reads(self) -> None:
+        if not self._reads or self.role is not Role.LEADER:
+            return
+        rounds = {peer: progress.round for peer, progress in self._progress.items()}
+        rounds[self.name] = self._round
+        reached = self.membership.reached(rounds)
+        while self._reads and self._reads[0][0] <= reached:
+            _, token, height = self._reads.pop(0)
+            self._effects.append(ReadReady(token, height))
+
+    # Membership
+
+    def _configuration(self) -> Configuration:
+        return self.rules.change.in_force(self.log, self.commit)
+
+    def _recount(self) -> None:
+        """Count with the configuration that is in force now."""
+        configuration = self._configuration()
+        if configuration is self.membership.configuration:
+            return
+        self.membership = Membership(configuration, self.rules.quorum)
+        if self.role is Role.LEADER:
+            self._know_peers()
+            for gone in self._progress.keys() - self.membership.members:
+                del self._progress[gone]
+
+    def _on_reconfigure(self, token: int, weights: dict[str, int]) -> None:
+        """Source: Ongaro 2014, section 4.3. One change at a time, after an own decision."""
+        held = self.membership.configuration
+        ready = (
+            self.role is Role.LEADER
+            and not self._transferee
+            and not held.is_joint
+            and self.log.configurations[-1][0] <= self.commit
+            and self.log.term_at(self.commit) == self.term
+        )
+        if not ready or not weights or min(weights.values()) < 1:
+            self._refuse(token)
+        elif weights != weights_of(held.voters):
+            after = self.rules.change.next_step(held, weights, self.rules.quorum)
+            self._append_own(Entry(self.term, configuration=True, payload=encode(after)))
+
+    def _finish_change(self) -> None:
+        """Leave a joint configuration once it is decided; step down when no longer in it."""
+        index, last = self.log.configurations[-1]
+        if index > self.commit:
+            return
+        if last.is_joint:
+            after = configuration_of(last.number + 1, weights_of(last.voters))
+            self._append_own(Entry(self.term, configuration=True, payload=encode(after)))
+        elif self.name not in self.membership.members:
+            self._heartbeat()
+            self._become_follower(self.term, "")
+
+    def _peers(self) -> list[str]:
+        return sorted(self.membership.members - {self.name})
+
+    # Leadership transfer
+
+    def _on_transfer(self, target: str) -> None:
+        """Source: Ongaro 2014, section 3.10."""
+        if self.role is not Role.LEADER or target not in self._progress or self._transferee:
+            return
+        self._transferee = target
+        self._transfer_until_ms = self._now_ms + self.rules.timeouts.least_ms
+        self._send_entries(target)
+        self._hand_over(target)
+
+    def _hand_over(self, peer: str) -> None:
+        if peer != self._transferee or self.role is not Role.LEADER:
+            return
+        if self._progress[peer].matched == self.log.last_index:
+            self._send(peer, TimeoutNow(self.term))
+
+    # Following
+
+    def _on_append(self, peer: str, message: Append) -> None:
+        """Source: [XIONG23], section 4.1.1, consensus, step 2: copy, then confirm."""
+        if message.term < self.term:
+            self._send(peer, AppendReply(self.term, False, 0, message.round))
+            return
+        if not is_sound(message):
+            self._suspect(peer, Reason.CONTRADICTION, b"entries that no leader can have")
+            return
+        if not self._follow(peer):
+            return
+        previous = message.previous_index
+        if previous < self.log.snapshot.index:
+            # what lies before the snapshot is decided: begin to compare behind it
+            skipped = self.log.snapshot.index - previous
+            if skipped > len(message.entries):
+                self._confirm(peer, self.log.snapshot.index, message.round)
+                return
+            entries, previous = message.entries[skipped:], self.log.snapshot.index
+        elif self.log.term_at(previous) != message.previous_term:
+            self._send(peer, AppendReply(self.term, False, self._hint(previous), message.round))
+            return
+        else:
+            entries = message.entries
+        for offset, entry in enumerate(entries):
+            index = previous + 1 + offset
+            if self.log.term_at(index) == entry.term:
+                continue
+            if index <= self.commit:
+                self._suspect(peer, Reason.CONTRADICTION, b"an entry against a decided one")
+                return
+            self.log.replace_from(index, entries[offset:])
+            self._durable = min(self._durable, index - 1)
+            self._unsaved.append(Entries(index, entries[offset:]))
+            self._recount()
+            break
+        agreed = previous + len(entries)
+        self._confirm(peer, agreed, message.round)
+        if min(message.commit, agreed) > self.commit:
+            self._advance(min(message.commit, agreed))
+
+    def _follow(self, peer: str) -> bool:
+        """Recognise the sender as the leader of this term; False for a second one."""
+        if self.role is Role.LEADER or (self.leader and self.leader != peer):
+            self._suspect(peer, Reason.CONTRADICTION, b"a second leader in one term")
+            return False
+        if self.role is not Role.FOLLOWER or self.leader != peer:
+            self._become_follower(self.term, peer)
+        self._heard_leader()
+        return True
+
+    def _confirm(self, peer: str, index: int, round_: int) -> None:
+        self._send(peer, AppendReply(self.term, True, index, round_))
+
+    def _hint(self, previous: int) -> int:
+        """Where the leader should try next: past the own log, or before a term that differs."""
+        if previous > self.log.last_index:
+            return self.log.last_index + 1
+        return max(self.log.first_of_term(previous), self.commit + 1)
+
+    def _on_install_snapshot(self, peer: str, message: InstallSnapshot) -> None:
+        """Source: Ongaro 2014, section 5.3. Ours: in one message, up to the size of a frame."""
+        if message.term < self.term:
+            self._send(peer, AppendReply(self.term, False, 0, message.round))
+            return
+        if message.index_term > message.term or not is_usable(message.configuration):
+            self._suspect(peer, Reason.CONTRADICTION, b"a snapshot that no leader can have")
+            return
+        if not self._follow(peer):
+            return
+        if message.index > self.commit:
+            keeps = self.log.term_at(message.index) == message.index_term
+            snapshot = Snapshot(
+                message.index, message.index_term, message.configuration, message.data, keeps
+            )
+            self._take_snapshot(snapshot)
+            self.commit = message.index
+            self._effects.append(Restore(message.index, message.data))
+        self._confirm(peer, max(message.index, self.commit), message.round)
+
+    def _take_snapshot(self, snapshot: Snapshot) -> None:
+        self.log.compact(snapshot)
+        self._unsaved.append(snapshot)
+        self._recount()
+        self._save()
+
+    def _on_compact(self, height: int, data: bytes) -> None:
+        """Drop entries that the host has a snapshot of. Source: Ongaro 2014, section 5.1."""
+        if self.log.snapshot.index < height <= self.commit:
+            configuration = self.log.configuration_at(height)
+            term = self.log.term_at(height)
+            self._take_snapshot(Snapshot(height, term, configuration, data, keeps_rest=True))
