@@ -1,4 +1,7 @@
-"""Money after metering: what each contract and each imbalance comes to, in exact integers."""
+"""Money after metering: what each contract and each imbalance comes to, in exact integers.
+
+Scores of participants have a door of their own, `settlement.scores`.
+"""
 
 from gridpact.settlement.bills import NO_BILL, add_lines
 from gridpact.settlement.imbalance import (
