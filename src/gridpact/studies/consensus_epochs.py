@@ -34,7 +34,5 @@ def epoch_weights(
     Source: [XIONG23], section 4.1.1. Ours: weights are bounded, change between epochs only and
     count once a configuration with them is decided.
     """
-    proposed = voting_weights(
-        scores_micro, score_unit=POINT_MICRO, faulty=faulty, faults=faults
-    )
+    proposed = voting_weights(scores_micro, score_unit=POINT_MICRO, faulty=faulty, faults=faults)
     return next_weights(held, proposed, faulty, faults)

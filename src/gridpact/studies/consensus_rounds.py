@@ -158,10 +158,11 @@ def plain_rounds(
     rtts_us: Mapping[str, int],
     leader: str,
     rounds: int,
-    rule: QuorumRule | None = None,
+    rule: QuorumRule = WeightMajority(),  # noqa: B008 - holds nothing
+    down: frozenset[str] = frozenset(),
 ) -> list[Round]:
     """Rounds with equal weights, which all take equally long."""
-    decided = decide_round(rtts_us, EQUAL, leader, rule or WeightMajority())
+    decided = decide_round(rtts_us, EQUAL, leader, rule, down)
     return [decided] * rounds if decided else []
 
 
