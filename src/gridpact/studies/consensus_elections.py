@@ -7,8 +7,9 @@ nobody has stood yet.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from random import Random
 from statistics import median
 
@@ -52,14 +53,25 @@ def elect(
         weights: of those that are up.
         rules: of all.
         seed: of timeouts and delays.
-        delay_us: bounds of the even draw for each message.
+        delay_us: bounds of the even draw for each link; its messages then all take as long.
     """
-    chance = Random(f"{seed}/links")
-    host = Host(weights, rules, seed=seed, delay_us=lambda *_: chance.randint(*delay_us))
+    links = _links(weights, seed, delay_us)
+    host = Host(weights, rules, seed=seed, delay_us=lambda *ends: links[ends])
     host.start()
     elected = host.run(PATIENCE_MS * US_PER_MS, lambda: bool(host.leaders()))
     winner = host.leaders()[0] if elected else ""
     return Election(winner, host.now_us / US_PER_MS, host.sent)
+
+
+def _links(
+    names: Iterable[str], seed: int, delay_us: tuple[int, int]
+) -> dict[tuple[str, str], int]:
+    """One-way delay of each link, the same in both directions."""
+    chance = Random(f"{seed}/links")
+    found = {}
+    for one, other in combinations(names, 2):
+        found[one, other] = found[other, one] = chance.randint(*delay_us)
+    return found
 
 
 def plain_elections(seed: int, elections: int = ELECTIONS) -> list[Election]:
@@ -97,7 +109,7 @@ class SweepPoint:
     """What came of the elections with one range of delays, by kind of timeout."""
 
     one_way_ms: tuple[float, float]
-    """Bounds of the even draw for each message."""
+    """Bounds of the even draw for each link."""
     members: int
     seeds: int
     elected: dict[str, int]
@@ -112,7 +124,7 @@ def sweep_point(
     """Elections with one range of delays: the paper's rank timeout, random ones, hardened ranks.
 
     Args:
-        one_way_ms: bounds of the even draw for each message.
+        one_way_ms: bounds of the even draw for each link.
         members: how many stand, each with a weight of its own.
         seeds: elections.
 
@@ -140,5 +152,5 @@ def sweep_point(
 
 
 def sweep(members: int, seeds: int = SWEEP_SEEDS) -> list[SweepPoint]:
-    """Through `SWEEP_MS`, each message a quarter slower or faster than stated at most."""
+    """Through `SWEEP_MS`, each link a quarter slower or faster than stated at most."""
     return [sweep_point((0.75 * ms, 1.25 * ms), members, seeds) for ms in SWEEP_MS]

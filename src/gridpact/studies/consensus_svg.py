@@ -58,7 +58,6 @@ class Axes:
     y_title: str
     y_low: float
     y_high: float
-    log_x: bool = False
     log_y: bool = False
     notes: tuple[tuple[float, float, str], ...] = ()
     """(x, y, text) inside the plot."""
@@ -70,13 +69,13 @@ class Canvas:
     def __init__(self, axes: Axes, x_low: float, x_high: float) -> None:
         self.axes = axes
         self.parts: list[str] = []
-        self._x = (_log(x_low), _log(x_high)) if axes.log_x else (x_low, x_high)
+        self._x = (x_low, x_high)
         self._y = (_log(axes.y_low), _log(axes.y_high)) if axes.log_y else (axes.y_low, axes.y_high)
 
     def x(self, value: float) -> float:
         """Pixels from the left."""
         low, high = self._x
-        share = ((_log(value) if self.axes.log_x else value) - low) / (high - low)
+        share = (value - low) / (high - low)
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
     def y(self, value: float) -> float:
@@ -134,6 +133,8 @@ class Canvas:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
             f'width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(label)}">\n'
             f"<style>{STYLE}</style>\n"
+            f'<clipPath id="inside"><rect x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" '
+            f'height="{HEIGHT - TOP - BOTTOM}"/></clipPath>\n'
             f'<rect width="{WIDTH}" height="{HEIGHT}" fill="var(--paper)"/>\n'
             f'<g fill="none">\n{inside}\n</g>\n</svg>\n'
         )
@@ -149,7 +150,7 @@ def draw_lines(label: str, axes: Axes, lines: Sequence[Line]) -> str:
     """
     xs = [x for line in lines for x in line.xs]
     canvas = Canvas(axes, min(xs), max(xs))
-    numbers = _numbers(min(xs), max(xs), logarithmic=axes.log_x)
+    numbers = _numbers(min(xs), max(xs), logarithmic=False)
     canvas.frame([(canvas.x(value), _short(value)) for value in numbers])
     for line in lines:
         canvas.parts.append(_curve(canvas, line))
@@ -177,7 +178,10 @@ def _curve(canvas: Canvas, line: Line) -> str:
             path += f"H{place}V{height}" if line.steps else f"L{place} {height}"
         pen_down = True
     dash = ' stroke-dasharray="5 4"' if line.dashed else ""
-    return f'<path d="{path}" stroke="var(--{line.colour})" stroke-width="2"{dash}/>'
+    return (
+        f'<path d="{path}" stroke="var(--{line.colour})" stroke-width="2"{dash} '
+        'clip-path="url(#inside)"/>'
+    )
 
 
 def draw_bars(label: str, axes: Axes, labels: Sequence[str], bars: Sequence[Bars]) -> str:
