@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from random import Random
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from typer.testing import CliRunner
@@ -326,7 +326,7 @@ def test_the_command_writes_a_page_its_plots_and_the_numbers(tmp_path: Path) -> 
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert len(plots) == page.count("<figure>") == 11
     for plot in plots:
-        assert ElementTree.parse(plot).getroot().tag.endswith("svg")  # noqa: S314 - our own
+        assert ET.parse(plot).getroot().tag.endswith("svg")  # noqa: S314 - our own
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
 
 

@@ -7,6 +7,7 @@ in fractions, and the integers must lie less than one unit below it.
 from __future__ import annotations
 
 from fractions import Fraction
+from random import Random
 
 import msgspec
 from hypothesis import given
@@ -29,13 +30,14 @@ from gridpact.settlement.scores import (
     after_trades,
 )
 
+Board = dict[str, ScoreParts]
 NAMES = ("a", "b", "c", "d", "e")
 part = st.integers(0, SCORE_MAX_MICRO)
 energy = st.one_of(st.integers(0, 5), st.integers(0, 10**7))
 
 
 @st.composite
-def boards(draw: st.DrawFn) -> dict[str, ScoreParts]:
+def boards(draw: st.DrawFn) -> Board:
     board = {}
     for name in NAMES:
         sent = draw(st.integers(0, 9))
@@ -58,7 +60,7 @@ positions = st.dictionaries(
 )
 
 
-def in_range(board: dict[str, ScoreParts]) -> bool:
+def in_range(board: Board) -> bool:
     for parts in board.values():
         msgspec.convert(msgspec.to_builtins(parts), ScoreParts)  # every part is in its range
         for factors in (GENERATOR_FACTORS, CONSUMER_FACTORS):
@@ -68,7 +70,14 @@ def in_range(board: dict[str, ScoreParts]) -> bool:
 
 
 @given(boards(), deals(), counts, positions, st.integers(1, 400), st.sets(st.sampled_from(NAMES)))
-def test_scores_stay_between_0_and_100(board, traded, held, cycle, k, acknowledged) -> None:  # type: ignore[no-untyped-def]
+def test_scores_stay_between_0_and_100(
+    board: Board,
+    traded: list[MeteredDeal],
+    held: dict[str, int],
+    cycle: dict[str, CarbonPosition],
+    k: int,
+    acknowledged: set[str],
+) -> None:
     board = after_trades(board, traded, held)
     board = after_round(board, round_number=k, leader="a", acknowledged=acknowledged)
     board = after_cycle(after_certificates(board, held), cycle)
@@ -85,7 +94,7 @@ def shortfalls(traded: list[MeteredDeal]) -> dict[str, int]:
 
 @given(boards(), deals())
 def test_complying_never_lowers_and_defaulting_never_raises_credit(
-    board: dict[str, ScoreParts], traded: list[MeteredDeal]
+    board: Board, traded: list[MeteredDeal]
 ) -> None:
     after = after_trades(board, traded, {})
     for name, short in shortfalls(traded).items():
@@ -95,7 +104,7 @@ def test_complying_never_lowers_and_defaulting_never_raises_credit(
 
 @given(boards(), deals(), st.integers(1, 1000))
 def test_scaling_all_volumes_changes_nothing(
-    board: dict[str, ScoreParts], traded: list[MeteredDeal], factor: int
+    board: Board, traded: list[MeteredDeal], factor: int
 ) -> None:
     scaled = [
         MeteredDeal(
@@ -111,9 +120,7 @@ def test_scaling_all_volumes_changes_nothing(
 
 
 @given(boards(), counts)
-def test_certificate_shares_sum_to_100_or_to_nothing(
-    board: dict[str, ScoreParts], held: dict[str, int]
-) -> None:
+def test_certificate_shares_sum_to_100_or_to_nothing(board: Board, held: dict[str, int]) -> None:
     after = after_certificates(board, held)
     total = sum(parts.certificates_micro for parts in after.values())
     if any(held.get(name) for name in NAMES):
@@ -123,7 +130,9 @@ def test_certificate_shares_sum_to_100_or_to_nothing(
 
 
 @given(boards(), deals(), st.randoms(use_true_random=False))
-def test_the_order_of_arrival_does_not_matter(board, traded, random) -> None:  # type: ignore[no-untyped-def]
+def test_the_order_of_arrival_does_not_matter(
+    board: Board, traded: list[MeteredDeal], random: Random
+) -> None:
     shuffled, names = list(traded), list(board)
     random.shuffle(shuffled)
     random.shuffle(names)
@@ -136,7 +145,7 @@ def test_the_order_of_arrival_does_not_matter(board, traded, random) -> None:  #
 
 @given(boards(), deals())
 def test_credit_and_volume_are_the_formulas_rounded_down(
-    board: dict[str, ScoreParts], traded: list[MeteredDeal]
+    board: Board, traded: list[MeteredDeal]
 ) -> None:
     """The twin reads eq. (14)-(18) word for word, in fractions."""
     after = after_trades(board, traded, {})
