@@ -59,6 +59,12 @@ FORBIDDEN = {
 OPEN_ROOMS = {"studies": "each study is a door of its own, so that none loads the others"}
 """Rooms all of whose modules may be used from outside."""
 OPEN_MODULES = {
+    "gridpact.consensus.configuration": "who votes with which weight",
+    "gridpact.consensus.frames": "messages on their way, signed",
+    "gridpact.consensus.quorum": "how much weight is enough",
+    "gridpact.consensus.raft": "one protocol of several; each has a door of its own",
+    "gridpact.consensus.raft.messages": "what a lying replica needs to make up",
+    "gridpact.consensus.shape": "events and effects, for hosts of any protocol",
     "gridpact.contracts.bodies": "shapes of all transactions",
     "gridpact.contracts.genesis": "what a ledger starts from",
     "gridpact.contracts.keys": "names of everything in the state",
@@ -72,6 +78,8 @@ OPEN_MODULES = {
     "gridpact.ledger.proofs": "offline proofs",
     "gridpact.ledger.statemap": "the tree over the state, and its proofs",
     "gridpact.ledger.trees": "the trees over lists, and their proofs",
+    "gridpact.settlement.score_parts": "what a score is made of",
+    "gridpact.settlement.scores": "how scores move; settling money needs none of it",
 }
 """Modules used from outside their room without its `__init__`, each with what it is the door to.
 
