@@ -24,7 +24,7 @@ def epoch_weights(
     Args:
         held: weights of the epoch that ends; they stay when the new ones would not tolerate
             `faulty` failures.
-        scores_micro: by member, in millionths of a point, with the last round of the epoch in.
+        scores_micro: by member, in millionths of a point, once the epoch's last trades are metered.
         faulty: how many members may fail.
         faults: what those may do.
 

@@ -99,21 +99,25 @@ def by_endowment(board: Mapping[str, ScoreParts], taken: dict[str, int], k: int)
 
 
 class ByEpoch:
-    """Ours: voting weights that change at the end of an epoch only, for so many crashes."""
+    """Ours: voting weights that change at the end of an epoch only, for so many crashes.
+
+    Scores are read when the last trades of the epoch are metered.
+    """
 
     def __init__(self, faulty: int) -> None:
         self._faulty = faulty
-        self._held = dict(EQUAL)
+        self._next = dict(EQUAL)
 
     def __call__(
         self, board: Mapping[str, ScoreParts], taken: dict[str, int], k: int
     ) -> dict[str, int]:
         """See `Weigh`."""
-        if k > 1 and (k - 1) % EPOCH_ROUNDS == 0:
+        held = self._next
+        if k % EPOCH_ROUNDS == 0:
             factors = {name: factors_of(name) for name in board}
             scores = scores_of(dict(board), taken, factors)
-            self._held = epoch_weights(self._held, scores, self._faulty, Faults.CRASH)
-        return self._held
+            self._next = epoch_weights(held, scores, self._faulty, Faults.CRASH)
+        return held
 
 
 def weighted_rounds(
