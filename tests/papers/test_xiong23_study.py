@@ -176,17 +176,18 @@ def test_counting_thirteen_saves_nearly_as_much(
 
 @pytest.mark.slow
 def test_most_of_the_saving_is_the_part_for_taking_part(near: dict[str, Mean]) -> None:
-    """Ours: 2.2 % of 9.1 % are left without it; bounded weights that change by epoch save 3.9 %
+    """Ours: 2.2 % of 9.1 % are left without it; bounded weights that change by epoch save 4.0 %
     (9 of 30 may crash) and 2.6 % (13 may).
     """
     assert near[NO_PART].mean == pytest.approx(0.022, abs=0.1 * POINT)
     bounded = [near[epoch_kind(faulty)].mean for faulty in EPOCH_FAULTS]
-    assert bounded == pytest.approx([0.039, 0.026], abs=0.1 * POINT)
+    assert bounded == pytest.approx([0.040, 0.026], abs=0.1 * POINT)
 
 
 # Where weights cost time
 
 
+@pytest.mark.slow
 def test_heavy_members_far_away_are_slower() -> None:
     """-11 % (N) without the participation term; here -7.6 % with leader 1, -9.0 % with leader 13,
     40 seeds. With the term it stays a saving.
@@ -199,6 +200,7 @@ def test_heavy_members_far_away_are_slower() -> None:
     assert light.without_part.mean == pytest.approx(-0.090, abs=0.1 * POINT)
 
 
+@pytest.mark.slow
 def test_savings_fall_as_heavy_members_move_away() -> None:
     """Ours: 10 seeds at five correlations."""
     points = [correlation_point(wanted, 10) for wanted in (-1.0, -0.5, 0.0, 0.5, 1.0)]

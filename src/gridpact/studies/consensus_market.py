@@ -35,7 +35,9 @@ NAMES = tuple(f"p{number:02}" for number in range(1, 2 * SIDE + 1))
 GENERATORS, CONSUMERS = NAMES[:SIDE], NAMES[SIDE:]
 RENEWABLE = GENERATORS[:10]
 STRONG_KWH = {"p01": 1000, "p02": 880, "p05": 890}
-"""Mean daily volume of those that the paper names; the others draw from `WEAK_KWH`."""
+"""Mean daily volume of those that the paper names; the others draw from `WEAK_KWH`.
+
+Chosen so that 1 is the heaviest on most days, as in the paper's table of winners."""
 STRONG_LEFT = {"p01": 100, "p02": 96, "p05": 97}
 """Tonnes of allowances that were left to them in the last carbon cycle."""
 WEAK_KWH = (250, 700)
