@@ -7,6 +7,7 @@ rounded half to even from the exact integer.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 
 from gridpact.errors import invariant
 from gridpact.units import MICRO_PER_CURRENCY, NANO_PER_CURRENCY, WH_PER_KWH
@@ -150,6 +151,22 @@ def percent_text(part: int, whole: int, *, signed: bool = False) -> str:
     if whole == 0:
         return NOT_AVAILABLE
     return f"{fixed(100 * part, whole, 1, signed=signed)}{NO_BREAK}%"
+
+
+def real_text(value: float | None, digits: int, *, signed: bool = False) -> str:
+    """A measured or computed number, which is a float to begin with.
+
+    >>> real_text(1234.56, 1), real_text(-0.04, 1), real_text(None, 1), real_text(float("nan"), 1)
+    ('1,234.6', '0.0', 'n/a', 'n/a')
+    """
+    if value is None or not isfinite(value):
+        return NOT_AVAILABLE
+    text = f"{abs(value):,.{digits}f}"
+    if not any(digit in text for digit in "123456789"):
+        return text
+    if value < 0:
+        return MINUS + text
+    return f"+{text}" if signed else text
 
 
 def seconds_text(seconds: float) -> str:

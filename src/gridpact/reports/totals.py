@@ -19,6 +19,10 @@ class Totals:
     traded_wh: int
     """Contracted among members, both stages."""
     second_stage_wh: int
+    curtailed_wh: int
+    """What the grid could not carry of it."""
+    stored_wh: int
+    """Into batteries less out of them."""
     grid_import_wh: int
     """What members took beyond their trades."""
     grid_export_wh: int
@@ -48,6 +52,8 @@ def totals_of(result: RunResult) -> Totals:
         pv_wh=sum(slot.pv_wh for slot in result.slots),
         traded_wh=sum(state.traded_wh for state in states),
         second_stage_wh=sum(state.second_stage_wh for state in states),
+        curtailed_wh=sum(state.curtailed_wh for state in states),
+        stored_wh=sum(slot.stored_wh for slot in result.slots),
         grid_import_wh=sum(state.grid_import_wh for state in states),
         grid_export_wh=sum(state.grid_export_wh for state in states),
         orders=sum(state.orders for state in states),
@@ -70,6 +76,7 @@ class Account:
     grid_import_wh: int
     grid_export_wh: int
     fees_nano: int
+    lost_deposits_nano: int
     total_nano: int
     baseline_nano: int
     """The same readings with feed-in and retail alone."""
@@ -101,6 +108,7 @@ def _added_up(name: str, bills: list[BillResult] | tuple[BillResult, ...]) -> Ac
         grid_import_wh=sum(each.bill.grid_import_wh for each in bills),
         grid_export_wh=sum(each.bill.grid_export_wh for each in bills),
         fees_nano=sum(each.bill.fees_nano for each in bills),
+        lost_deposits_nano=sum(each.bill.lost_deposits_nano for each in bills),
         total_nano=sum(each.bill.total_nano for each in bills),
         baseline_nano=sum(each.baseline_nano for each in bills),
     )

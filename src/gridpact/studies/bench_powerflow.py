@@ -11,7 +11,6 @@ import importlib.util
 import os
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 

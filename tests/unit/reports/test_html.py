@@ -23,8 +23,9 @@ import pytest
 
 from gridpact.model import RunResult
 from gridpact.reports import write_report
+from gridpact.reports.columns import BILLS
 from gridpact.reports.html import report_page
-from gridpact.reports.tables import bills_csv
+from gridpact.reports.tables import table_csv
 from gridpact.reports.timeline import SLOTS_DRAWN_MAX, timeline_of
 
 MINUS = "\N{MINUS SIGN}"
@@ -164,7 +165,7 @@ def test_difference_says_its_sign_without_colour(trading_run: RunResult) -> None
 
 def test_plots_show_the_run(trading_run: RunResult) -> None:
     figures = figures_of(parsed(trading_run))
-    assert list(figures) == ["prices", "energy", "order-book"]
+    assert list(figures) == ["prices", "order-book", "energy"]
     prices = figures["prices"]
     # Lines go one step beyond both ends of the axis.
     assert trace(prices, "Mean trade price")["y"] == [0.19, 0.19, None, None]
@@ -198,7 +199,7 @@ def test_links_hold_exact_csv(trading_run: RunResult) -> None:
         if "download" in link.attributes
     }
     assert set(links) == {"-prices.csv", "-order-book.csv", "-energy.csv", "-bills.csv"}
-    assert links["-bills.csv"] == bills_csv(trading_run)
+    assert links["-bills.csv"] == table_csv(trading_run, BILLS)
     assert links["-prices.csv"].splitlines()[1].endswith(",300000,100000,20000,2,1,500,0,95000000")
     assert links["-order-book.csv"] == (
         "side,price_micro_per_kwh,energy_wh,added_up_wh\n"
@@ -234,8 +235,11 @@ def test_empty_run_has_a_page(empty_run: RunResult) -> None:
 def test_orders_without_trades_have_a_book(trading_run: RunResult) -> None:
     first = trading_run.slots[0]
     state = msgspec.structs.replace(first.state, trades=0, traded_wh=0, turnover_nano=0)
-    untraded = dataclasses.replace(first, state=state, orders=first.orders[:1])
-    page = parsed(dataclasses.replace(trading_run, slots=(untraded,)))
+    untraded = dataclasses.replace(first, state=state)
+    assert trading_run.fullest_book is not None
+    book = dataclasses.replace(trading_run.fullest_book, orders=trading_run.fullest_book.orders[:1])
+    run = dataclasses.replace(trading_run, slots=(untraded,), fullest_book=book)
+    page = parsed(run)
     names = [each["name"] for each in figures_of(page)["order-book"]["data"]]
     assert names == ["Bids, highest first", "Offers, lowest first"]
     text = " ".join(paragraph.text for paragraph in page.all("p"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gridpact import __version__
 from gridpact.errors import StoreError
 from gridpact.model import RunResult
 from gridpact.reports import run_json, write_bills_csv, write_slots_csv
@@ -21,7 +22,9 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def test_json_has_the_agreed_keys(trading_run: RunResult) -> None:
     summary = run_json(trading_run, Path("out/report.html"))
     assert json.loads(json.dumps(summary)) == {
+        "version": __version__,
         "scenario": '<b>&"x',
+        "seed": 7,
         "market": "auction",
         "engine": "embedded",
         "days": 1,
@@ -34,6 +37,10 @@ def test_json_has_the_agreed_keys(trading_run: RunResult) -> None:
         "buyer_saving_pct": pytest.approx(25),
         "energy_residual_wh": 0,
         "money_residual_nano": 0,
+        "grid": None,
+        "homes": None,
+        "forecast": None,
+        "credit_notes": {"count": 0, "change_nano": 0},
         "certificates": None,
         "carbon": None,
         "market_state_root": "ef" * 32,
@@ -55,6 +62,8 @@ def test_json_has_the_agreed_keys(trading_run: RunResult) -> None:
         },
         "receipts": {"ACCEPTED": 1232, "EXPIRED": 2},
         "bytes": {"envelopes": 1_000_000, "payloads": 500_000, "store": 2_000_000},
+        "sources": [f"profiles.csv {'12' * 32}"],
+        "remarks": [],
         "report": str(Path("out/report.html")),
     }
 
