@@ -48,6 +48,7 @@ LAYER = {
     "": 8,  # gridpact/__init__.py, which re-exports for researchers
 }
 WITHIN_A_LAYER = {
+    ("api", "reports"): "a run from Python has the tables and pages of a run from the terminal",
     ("market", "market.integer"): "the room joins its two halves",
     ("market", "market.solvers"): "the room joins its two halves",
     ("market.solvers", "market.integer"): "a solver's certificate is checked by the integer half",

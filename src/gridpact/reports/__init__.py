@@ -1,6 +1,6 @@
 """What a run came to, for people and for other tools: pages, terminal, JSON, CSV, Parquet."""
 
-from gridpact.reports.columns import TABLES
+from gridpact.reports.columns import ORDERS, TABLES, table
 from gridpact.reports.html import write_report
 from gridpact.reports.markdown import write_markdown
 from gridpact.reports.progress import slot_line
@@ -9,11 +9,13 @@ from gridpact.reports.tables import frame_of, write_bills_csv, write_parquet, wr
 from gridpact.reports.terminal import run_table
 
 __all__ = [
+    "ORDERS",
     "TABLES",
     "frame_of",
     "run_json",
     "run_table",
     "slot_line",
+    "table",
     "write_bills_csv",
     "write_markdown",
     "write_parquet",

@@ -502,3 +502,9 @@ TABLES: tuple[Table[Any], ...] = (
     *(HOMES, SHORTFALLS),
 )
 """What a run writes. The orders stay out: they are their senders' own."""
+
+
+def table(name: str) -> Table[Any]:
+    """The table of a name."""
+    (found,) = (each for each in TABLES if each.name == name)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gridpact.model import BillLine, CreditResult, LineKind, RunResult, Slot
+from gridpact.model import BillLine, CreditResult, LineKind, RunResult
 from gridpact.reports.amounts import (
     kwh_text,
     money_digits,
@@ -21,7 +21,7 @@ from gridpact.reports.elements import (
 from gridpact.reports.markup import Html, joined, tag
 from gridpact.reports.physics import credits_sentence
 from gridpact.reports.tables import table_csv
-from gridpact.reports.timeline import slot_text, zone_of
+from gridpact.reports.timeline import start_text, zone_of
 
 NOTES_SHOWN = 100
 LINES_SHOWN = 40
@@ -56,8 +56,8 @@ def corrections_section(result: RunResult) -> Section | None:
     )
     currency = result.scenario.currency
     headings = (
-        Heading("Member", words=True),
-        Heading("Day", words=True),
+        Heading("Member", holds="words"),
+        Heading("Day", holds="time"),
         Heading("Bill as issued", currency),
         Heading("Change", currency),
         Heading("New total", currency),
@@ -85,18 +85,17 @@ def _lines(credit: CreditResult, result: RunResult) -> Html:
     """What a credit note is made of, on demand."""
     currency = result.scenario.currency
     headings = (
-        Heading("Slot", words=True),
-        Heading("Line", words=True),
-        Heading("From", words=True),
+        Heading("Slot", holds="time"),
+        Heading("Line", holds="words"),
+        Heading("From", holds="words"),
         Heading("Energy", "kWh"),
         Heading("Price", f"{currency}/kWh"),
         Heading("Amount", currency),
     )
     zone = zone_of(result.scenario.time_zone)
-    length_s = result.scenario.slot_length_s
     rows = (
         (
-            slot_text(Slot(line.slot_start_s, length_s), zone),
+            start_text(line.slot_start_s, zone),
             line_text(line),
             line.reference,
             kwh_text(line.energy_wh, 3),

@@ -46,8 +46,8 @@ class Heading:
 
     title: str
     unit: str = ""
-    words: bool = False
-    """Whether the column holds words rather than numbers."""
+    holds: str = ""
+    """`words`, `time`, or nothing for numbers."""
 
 
 def pairs(facts: Mapping[str, str]) -> Html:
@@ -70,7 +70,7 @@ def wide_table(label: str, headings: Sequence[Heading], rows: Iterable[Sequence[
             each.title,
             tag("small", each.unit),
             scope="col",
-            class_="words" if each.words else False,
+            class_=each.holds or False,
         )
         for each in headings
     )
@@ -78,7 +78,7 @@ def wide_table(label: str, headings: Sequence[Heading], rows: Iterable[Sequence[
         tag(
             "tr",
             *(
-                tag("td", cell, class_="words" if each.words else False)
+                tag("td", cell, class_=each.holds or False)
                 for each, cell in zip(headings, row, strict=True)
             ),
         )

@@ -25,7 +25,6 @@ def voltage_figure(result: RunResult, timeline: Timeline) -> Figure:
     hover = "%{y:.4f} pu"
     low = line(timeline, "Lowest voltage", lambda span: span.vm_min_pu, "bid", hover)
     high = line(timeline, "Highest voltage", lambda span: span.vm_max_pu, "offer", hover)
-    high |= {"fill": "tonexty", "fillcolor": "@band-fill"}
     layout = one_panel(timeline)
     layout["yaxis"] |= {"title": title("pu"), "tickformat": ".2f"}
     layout["shapes"] = [level(limits.vm_min_pu, "dash"), level(limits.vm_max_pu, "dash")]
@@ -52,7 +51,6 @@ def loading_figure(result: RunResult, timeline: Timeline) -> Figure:
     loading = line(
         timeline, "Highest loading", lambda span: span.loading_max_percent, "load", "%{y:.1f} %"
     )
-    loading |= {"fill": "tozeroy", "fillcolor": "@band-fill"}
     data = [loading]
     layout = one_panel(timeline)
     shown = [value for value in loading["y"] if value is not None]

@@ -28,7 +28,7 @@ from gridpact.reports.physics import (
     violation_text,
 )
 from gridpact.reports.tables import table_csv
-from gridpact.reports.timeline import Timeline, slot_text, zone_of
+from gridpact.reports.timeline import Timeline, start_text, zone_of
 from gridpact.units import WH_PER_KWH
 
 PLACES_SHOWN = 10
@@ -99,7 +99,7 @@ def _cuts(result: RunResult) -> Html:
     rule = f": {RULE_TEXTS[network.rule]}" if network else ""
     rows = (
         (
-            slot_text(each.slot.slot, zone),
+            start_text(each.slot.slot.start_s, zone),
             each.cut.seller,
             each.cut.buyer,
             kwh_text(each.cut.energy_wh, 3),
@@ -109,12 +109,12 @@ def _cuts(result: RunResult) -> Html:
         for each in cuts[:ROWS_SHOWN]
     )
     headings = (
-        Heading("Slot", words=True),
-        Heading("Seller", words=True),
-        Heading("Buyer", words=True),
+        Heading("Slot", holds="time"),
+        Heading("Seller", holds="words"),
+        Heading("Buyer", holds="words"),
         Heading("Traded", "kWh"),
         Heading("Curtailed", "kWh"),
-        Heading("Bound by", words=True),
+        Heading("Bound by", holds="words"),
     )
     return joined(
         tag("h3", "Curtailed trades"),
@@ -135,10 +135,10 @@ def _violations(result: RunResult) -> Html:
         return Html()
     zone = zone_of(result.scenario.time_zone)
     rows = (
-        (slot_text(each.slot.slot, zone), violation_text(each.violation))
+        (start_text(each.slot.slot.start_s, zone), violation_text(each.violation))
         for each in found[:ROWS_SHOWN]
     )
-    headings = (Heading("Slot", words=True), Heading("Limit", words=True))
+    headings = (Heading("Slot", holds="time"), Heading("Limit", holds="words"))
     name = f"{result.scenario.name}-violations.csv"
     return joined(
         tag("h3", "Limits broken all the same"),

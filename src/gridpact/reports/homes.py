@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
 
 from gridpact.model import HomeResult, RunResult
 from gridpact.model.assets import Planning
-from gridpact.reports.amounts import count_text, counted, fixed, kwh_text
+from gridpact.reports.amounts import counted, fixed, kwh_text
 from gridpact.reports.columns import HOMES
 from gridpact.reports.elements import (
     Heading,
@@ -21,10 +21,11 @@ from gridpact.reports.grid_figures import storage_figure
 from gridpact.reports.markup import Html, joined, tag
 from gridpact.reports.physics import moved_by_batteries
 from gridpact.reports.tables import table_csv
-from gridpact.reports.timeline import Timeline, date_text, zone_of
+from gridpact.reports.timeline import Timeline, start_text, zone_of
+from gridpact.units import WH_PER_KWH
 
 SHORTFALLS_SHOWN = 50
-UWH_PER_KWH = 10**9
+UWH_PER_KWH = 10**6 * WH_PER_KWH
 
 PLANNING_TEXTS = {
     Planning.SELF_CONSUMPTION: "self-consumption",
@@ -32,20 +33,23 @@ PLANNING_TEXTS = {
     Planning.OPTIMISED: "optimised",
 }
 
-HEADINGS = (
-    Heading("Member", words=True),
-    Heading("Planning", words=True),
-    Heading("Into battery", "kWh"),
-    Heading("Out of battery", "kWh"),
-    Heading("Battery losses", "kWh"),
-    Heading("Loads that wait", "kWh"),
-    Heading("Loads that bend", "kWh"),
-    Heading("Into vehicles", "kWh"),
-    Heading("Out of vehicles", "kWh"),
-    Heading("Spilled", "kWh"),
-    Heading("Plans by rule"),
-    Heading("Shortfalls"),
+COLUMNS: tuple[tuple[Heading, Callable[[HomeResult], int], int], ...] = (
+    (Heading("Shortfalls"), lambda home: len(home.shortfalls), 1),
+    (Heading("Into battery", "kWh"), lambda home: home.charged_wh, WH_PER_KWH),
+    (Heading("Out of battery", "kWh"), lambda home: home.discharged_wh, WH_PER_KWH),
+    (
+        Heading("Battery losses", "kWh"),
+        lambda home: home.conversion_loss_uwh + home.self_discharge_uwh,
+        UWH_PER_KWH,
+    ),
+    (Heading("Loads that wait", "kWh"), lambda home: home.deferrable_wh, WH_PER_KWH),
+    (Heading("Loads that bend", "kWh"), lambda home: home.flexible_wh, WH_PER_KWH),
+    (Heading("Into vehicles", "kWh"), lambda home: home.vehicle_charged_wh, WH_PER_KWH),
+    (Heading("Out of vehicles", "kWh"), lambda home: home.vehicle_discharged_wh, WH_PER_KWH),
+    (Heading("Spilled", "kWh"), lambda home: home.spilled_wh, WH_PER_KWH),
+    (Heading("Plans by rule"), lambda home: home.fallback_plans, 1),
 )
+"""Heading, amount, and how many of its unit make one of the heading's."""
 
 
 def homes_section(result: RunResult, timeline: Timeline) -> Section | None:
@@ -58,31 +62,26 @@ def homes_section(result: RunResult, timeline: Timeline) -> Section | None:
     body = joined(
         tag("p", words),
         *(plot(figure, result.scenario.name) for figure in figures),
-        wide_table("Homes", HEADINGS, (_row(home) for home in result.homes)),
+        _table(result),
         save_row(csv_link(table_csv(result, HOMES), f"{result.scenario.name}-homes.csv")),
         _shortfalls(result),
     )
     return Section("homes", body, figures)
 
 
-def _row(home: HomeResult) -> tuple[str, ...]:
-    energies = (
-        home.deferrable_wh,
-        home.flexible_wh,
-        home.vehicle_charged_wh,
-        home.vehicle_discharged_wh,
-        home.spilled_wh,
+def _table(result: RunResult) -> Html:
+    """One row per member; columns in which nobody has anything are left out."""
+    used = [column for column in COLUMNS if any(column[1](home) for home in result.homes)]
+    headings = [Heading("Member", holds="words"), Heading("Planning", holds="words")]
+    rows = (
+        (
+            home.participant_id,
+            PLANNING_TEXTS[home.planning],
+            *(fixed(read(home), unit, 0 if unit == 1 else 2) for _, read, unit in used),
+        )
+        for home in result.homes
     )
-    return (
-        home.participant_id,
-        PLANNING_TEXTS[home.planning],
-        kwh_text(home.charged_wh, 2),
-        kwh_text(home.discharged_wh, 2),
-        fixed(home.conversion_loss_uwh + home.self_discharge_uwh, UWH_PER_KWH, 2),
-        *(kwh_text(energy_wh, 2) for energy_wh in energies),
-        count_text(home.fallback_plans),
-        count_text(len(home.shortfalls)),
-    )
+    return wide_table("Homes", headings + [heading for heading, _, _ in used], rows)
 
 
 def _shortfalls(result: RunResult) -> Html:
@@ -95,15 +94,15 @@ def _shortfalls(result: RunResult) -> Html:
         (
             each.participant_id,
             each.asset,
-            f"{date_text(due := datetime.fromtimestamp(each.due_s, zone))}, {due:%H:%M}",
+            start_text(each.due_s, zone),
             kwh_text(each.missing_wh, 3),
         )
         for each in found[:SHORTFALLS_SHOWN]
     )
     headings = (
-        Heading("Member", words=True),
-        Heading("What", words=True),
-        Heading("Due", words=True),
+        Heading("Member", holds="words"),
+        Heading("What", holds="words"),
+        Heading("Due", holds="time"),
         Heading("Missing", "kWh"),
     )
     return joined(

@@ -21,7 +21,7 @@ from gridpact.reports.physics import (
     fullest_branches,
     grid_sentence,
 )
-from gridpact.reports.timeline import slot_text, zone_of
+from gridpact.reports.timeline import start_text, zone_of
 from gridpact.reports.totals import accounts_of, totals_of
 
 ROWS_SHOWN = 10
@@ -55,8 +55,8 @@ def report_markdown(result: RunResult) -> str:
     parts = [
         f"# {escaped(heading_of(result))}",
         *(escaped(sentence) for sentence in sentences if sentence),
-        _table([Heading(heading[0], words=True), *map(Heading, heading[1:-1]), _SHARE], rows),
-        _table([Heading("What", words=True), Heading("How much", words=True)], facts),
+        _table([Heading(heading[0], holds="words"), *map(Heading, heading[1:-1]), _SHARE], rows),
+        _table([Heading("What", holds="words"), Heading("How much", holds="words")], facts),
         *_grid(result),
         *_bills(result),
         *_credits(result),
@@ -84,7 +84,7 @@ def _table(headings: Sequence[Heading], rows: Iterable[Sequence[str]]) -> str:
     titles = (f"{each.title}, {each.unit}" if each.unit else each.title for each in headings)
     lines = [titles, *rows]
     shown = ["| " + " | ".join(escaped(cell) for cell in line) + " |" for line in lines]
-    shown.insert(1, "|" + "|".join("---" if each.words else "---:" for each in headings) + "|")
+    shown.insert(1, "|" + "|".join("---" if each.holds else "---:" for each in headings) + "|")
     return "\n".join(shown)
 
 
@@ -108,7 +108,7 @@ def _grid(result: RunResult) -> list[str]:
     zone = zone_of(result.scenario.time_zone)
     cuts: list[Sequence[str]] = [
         (
-            slot_text(each.slot.slot, zone),
+            start_text(each.slot.slot.start_s, zone),
             each.cut.seller,
             each.cut.buyer,
             kwh_text(each.cut.energy_wh, 3),
@@ -117,25 +117,26 @@ def _grid(result: RunResult) -> list[str]:
         )
         for each in sorted(slot_cuts(result), key=lambda each: -each.cut.curtailed_wh)
     ]
-    names = ("Slot", "Seller", "Buyer")
     return [
         *_top(
             "Branches loaded most",
-            [Heading("Branch", words=True), Heading("Highest loading", "%")],
+            [Heading("Branch", holds="words"), Heading("Highest loading", "%")],
             branches,
         ),
         *_top(
             "Buses furthest from 1 pu",
-            [Heading("Bus", words=True), Heading("Lowest", "pu"), Heading("Highest", "pu")],
+            [Heading("Bus", holds="words"), Heading("Lowest", "pu"), Heading("Highest", "pu")],
             buses,
         ),
         *_top(
             "Curtailed trades",
             [
-                *(Heading(name, words=True) for name in names),
+                Heading("Slot", holds="time"),
+                Heading("Seller", holds="words"),
+                Heading("Buyer", holds="words"),
                 Heading("Traded", "kWh"),
                 Heading("Curtailed", "kWh"),
-                Heading("Bound by", words=True),
+                Heading("Bound by", holds="words"),
             ],
             cuts,
         ),
@@ -158,7 +159,7 @@ def _bills(result: RunResult) -> list[str]:
         )
         for each in accounts
     ]
-    headings = [Heading("Member", words=True), Heading("Bill", currency)]
+    headings = [Heading("Member", holds="words"), Heading("Bill", currency)]
     headings += [Heading("Without market", currency), Heading("Difference", currency)]
     return _top("Bills that changed most, best first", headings, rows)
 
@@ -178,7 +179,7 @@ def _credits(result: RunResult) -> list[str]:
         )
         for each, (billed, change) in zip(result.credits, totals, strict=True)
     ]
-    headings = [Heading("Member", words=True), Heading("Day", words=True)]
+    headings = [Heading("Member", holds="words"), Heading("Day", holds="time")]
     names = ("Bill as issued", "Change", "New total")
     return _top("Corrections", headings + [Heading(name, currency) for name in names], rows)
 

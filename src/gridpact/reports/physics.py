@@ -8,7 +8,7 @@ from math import isnan
 
 from gridpact.model import BranchPeak, BusBand, Forecasting, RunResult, SlotGrid, SlotResult
 from gridpact.model.grid import LimitKind, Violation
-from gridpact.reports.amounts import NO_BREAK, count_text, counted, kwh_text, real_text
+from gridpact.reports.amounts import NO_BREAK, counted, kwh_text, real_text
 from gridpact.reports.columns import slot_cuts
 from gridpact.reports.timeline import known
 
@@ -34,6 +34,7 @@ class GridTotals:
     """Branch or bus that took most; empty without a cut."""
     violations: int
     violated_slots: int
+    """Slots with one of them, those without a solution left out."""
 
 
 def grid_totals(result: RunResult) -> GridTotals | None:
@@ -59,13 +60,17 @@ def grid_totals(result: RunResult) -> GridTotals | None:
         cuts=sum(len(grid.cuts) for grid in grids),
         most_cut_at=min(taken_wh, key=lambda name: (-taken_wh[name], name), default=""),
         violations=sum(len(grid.violations) for grid in grids),
-        violated_slots=sum(1 for grid in grids if grid.violations),
+        violated_slots=sum(1 for grid in grids if any(map(_has_value, grid.violations))),
     )
 
 
 def converged(grid: SlotGrid) -> bool:
     """Whether the power flow of a slot found a solution."""
     return bool(known([grid.vm_min_pu]))
+
+
+def _has_value(violation: Violation) -> bool:
+    return violation.kind != LimitKind.COLLAPSE
 
 
 def _sum(values: list[float]) -> float | None:
@@ -111,7 +116,8 @@ def _unsolved(totals: GridTotals) -> str:
 def _broken(totals: GridTotals) -> str:
     if not totals.violated_slots:
         return ""
-    return f"Limits were broken all the same in {counted(totals.violated_slots, 'slot')}."
+    slots = counted(totals.violated_slots, "slot")
+    return f"In {slots} a limit was broken that curtailing trades could not mend."
 
 
 def violation_text(violation: Violation) -> str:
@@ -156,10 +162,13 @@ def forecast_sentence(result: RunResult) -> str:
     errors = result.forecast
     if not errors.values:
         return ""
-    words = f"A member's forecast was {real_text(errors.mae_wh, 0)}{NO_BREAK}Wh off in a mean slot"
-    yardstick = "what the same slot of an earlier day would have told"
+    words = (
+        "On average a member's forecast missed the energy of a slot by "
+        f"{real_text(errors.mae_wh, 0)}{NO_BREAK}Wh"
+    )
+    yardstick = "by taking the same slot of an earlier day"
     if isnan(errors.skill):
-        return f"{words}; {yardstick} was exact."
+        return f"{words}; {yardstick} there would have been no miss."
     percent = f"{real_text(abs(100 * errors.skill), 1)}{NO_BREAK}%"
     if percent == f"0.0{NO_BREAK}%":
         same = (
@@ -167,7 +176,7 @@ def forecast_sentence(result: RunResult) -> str:
             if result.scenario.forecasting == Forecasting.SEASONAL_NAIVE
             else ""
         )
-        return f"{words}, as far as {yardstick}{same}."
+        return f"{words}, as much as {yardstick}{same}."
     return f"{words}, {percent} {'less' if errors.skill > 0 else 'more'} than {yardstick}."
 
 
@@ -191,12 +200,7 @@ def credits_sentence(result: RunResult) -> str:
     )
 
 
-def shortfalls_count(result: RunResult) -> int:
-    """How often energy that was due in a home was not there."""
-    return sum(len(home.shortfalls) for home in result.homes)
-
-
 def shortfalls_text(result: RunResult) -> str:
-    """The same for people."""
-    count = shortfalls_count(result)
-    return "nothing was short" if not count else f"energy was short {count_text(count)} times"
+    """How often energy that was due in a home was not there."""
+    count = sum(len(home.shortfalls) for home in result.homes)
+    return counted(count, "shortfall") if count else "nothing was short"

@@ -50,6 +50,15 @@ def slot_text(slot: Slot, zone: tzinfo) -> str:
     return f"{date_text(start)}, {start:%H:%M} to {end:%H:%M}"
 
 
+def start_text(instant_s: int, zone: tzinfo) -> str:
+    """An instant for tables.
+
+    >>> start_text(1_465_423_200, UTC)
+    '2016-06-08 22:00'
+    """
+    return f"{datetime.fromtimestamp(instant_s, zone):%Y-%m-%d %H:%M}"
+
+
 def days_text(result: RunResult) -> str:
     """The traded days for people."""
     first = result.scenario.first_day
