@@ -16,7 +16,11 @@ import msgspec
 from gridpact.codec import Wire, sha256
 from gridpact.contracts.application import Application, BlockResult, Candidate, Unreadable
 from gridpact.contracts.bodies import (
+    BatchPayload,
     CancelOrder,
+    Curtail,
+    CurtailedTrade,
+    CurtailmentPayload,
     Deposit,
     GrantRole,
     Kind,
@@ -28,10 +32,15 @@ from gridpact.contracts.bodies import (
     ReadingPayload,
     RegisterMeter,
     RegisterParticipant,
+    ReportBatch,
     ReportReading,
+    RevealOrder,
     RotateKey,
+    SealOrder,
     SetTariff,
+    SlotReading,
     Withdraw,
+    order_commitment,
 )
 from gridpact.contracts.conservation import energy_residual_wh, unbalanced
 from gridpact.contracts.genesis import (
@@ -47,6 +56,7 @@ from gridpact.contracts.genesis import (
 )
 from gridpact.contracts.keys import (
     bill_key,
+    credit_key,
     party_key,
     position_key,
     slot_key,
@@ -60,15 +70,18 @@ from gridpact.model import (
     AccountMode,
     Bill,
     Contract,
+    CreditNote,
     Order,
     Party,
     Phase,
     Quality,
     Role,
+    Seal,
     Side,
     SlotContracts,
     SlotOrders,
     SlotReadings,
+    SlotSeals,
     SlotState,
     SlotTariff,
     TieRule,
@@ -97,6 +110,8 @@ DAY = "2023-11-14"
 TARIFF = SlotTariff(300_000, 80_000, 20_000, "north", DAY)
 """Import 0.30, export 0.08, network fee 0.02 per kWh."""
 KWH = 1_000
+SEAL_SALT = b"\x5e" * 32
+"""Of the sealed orders that tests reveal."""
 UNIT = 10**9
 """One of the currency, in nano."""
 WAY = (Phase.CLOSED, Phase.CLEARED, Phase.DELIVERED, Phase.METERED, Phase.SETTLED, Phase.FINAL)
@@ -111,6 +126,7 @@ def genesis_with(
     *,
     tie: TieRule = TieRule.PRO_RATA,
     orders_per_slot: int = 3,
+    sealed_deposit_nano: int = 0,
     limits: Limits = DEFAULT_LIMITS,
     fallback: FallbackRule | None = None,
     parties: Iterable[tuple[str, Role]] = (),
@@ -132,8 +148,8 @@ def genesis_with(
         network="",
         previous=b"",
         markets=[
-            Market(MARKET, LENGTH_S, tie, orders_per_slot),
-            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot),
+            Market(MARKET, LENGTH_S, tie, orders_per_slot, sealed_deposit_nano),
+            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot, 0),
         ],
         parties=[GenesisParty(party, keys.pair(party)[0], int(role)) for party, role in everybody],
         validators=[Validator(party, 1) for party in VALIDATORS],
@@ -173,9 +189,10 @@ class Bench:
         payload: Wire | None = None,
         *,
         expiry_s: int = NEVER,
+        salt: bytes = b"",
     ) -> Signed:
         """The sender's next transaction."""
-        return self.wallet.write(sender, kind, body, payload, expiry_s=expiry_s)
+        return self.wallet.write(sender, kind, body, payload, expiry_s=expiry_s, salt=salt)
 
     def sign(
         self,
@@ -299,6 +316,45 @@ class Bench:
 
     def cancel(self, sender: str, order_nonce: int, *, slot_s: int = SLOT) -> Signed:
         return self.write(sender, Kind.CANCEL, CancelOrder(MARKET, slot_s, order_nonce))
+
+    def seal(
+        self, sender: str, order: OrderPayload, *, slot_s: int = SLOT, sealed_by: str = ""
+    ) -> Signed:
+        """A sealed order; `sealed_by` makes it a commitment that belongs to somebody else."""
+        sealed = sealed_payload(SEAL_SALT, order)
+        commitment = order_commitment(sealed_by or sender, MARKET, slot_s, sha256(sealed))
+        return self.write(sender, Kind.SEALED_ORDER, SealOrder(MARKET, slot_s, commitment))
+
+    def reveal(self, sender: str, nonce: int, order: OrderPayload, *, slot_s: int = SLOT) -> Signed:
+        return self.write(
+            sender, Kind.REVEAL, RevealOrder(MARKET, slot_s, nonce), order, salt=SEAL_SALT
+        )
+
+    def curtailment(
+        self,
+        *cuts: tuple[int, int, str],
+        sender: str = OPERATOR,
+        slot_s: int = SLOT,
+        submitted_ms: int = 0,
+    ) -> Signed:
+        """(trade, Wh, branch or bus) of each trade that the grid cannot carry."""
+        payload = CurtailmentPayload([CurtailedTrade(*cut) for cut in cuts])
+        return self.write(sender, Kind.CURTAILMENT, Curtail(MARKET, slot_s, submitted_ms), payload)
+
+    def batch(
+        self,
+        owner: str,
+        net_wh: Sequence[int],
+        *,
+        sender: str = METERING,
+        version: int = 1,
+        quality: Quality = Quality.MEASURED,
+        first_s: int = SLOT,
+    ) -> Signed:
+        """Readings of consecutive slots, net, + = export."""
+        seen = [SlotReading(quality, max(0, -net), max(0, net)) for net in net_wh]
+        body = ReportBatch(MARKET, first_s, owner, f"{owner}.meter")
+        return self.write(sender, Kind.READING_BATCH, body, BatchPayload(version, seen))
 
     def phase(
         self,
@@ -513,6 +569,13 @@ class Bench:
 
     def readings(self, participant: str, start_s: int = SLOT) -> SlotReadings:
         return self.value(position_key("readings", participant, MARKET, start_s), SlotReadings)
+
+    def seals(self, participant: str, start_s: int = SLOT) -> list[Seal]:
+        key = position_key("seals", participant, MARKET, start_s)
+        return self.value(key, SlotSeals).seals if self.entry(key) is not None else []
+
+    def credit(self, participant: str, day: str = DAY) -> CreditNote:
+        return self.value(credit_key(participant, day), CreditNote)
 
     def bill(self, participant: str, day: str = DAY) -> Bill:
         return self.value(bill_key(participant, day), Bill)

@@ -20,6 +20,8 @@ from gridpact.codec import (
     Quantity,
     Text,
     Wire,
+    encode,
+    tagged_hash,
 )
 from gridpact.model import AccountMode, Phase, Quality, Side, SlotTariff
 
@@ -155,7 +157,29 @@ class SealOrder(Wire, frozen=True):
     market: Name
     slot_start_s: Natural
     commitment: Hash
-    """`order_commitment` of the reveal's payload hash."""
+    """`order_commitment` of the payload hash that the reveal will name."""
+
+
+class _SealedIdentity(Wire, frozen=True):
+    """What a commitment binds an order to, so that nobody can seal a copy of another's."""
+
+    sender: Name
+    market: Name
+    slot_start_s: Natural
+    payload_hash: Hash
+
+
+def order_commitment(sender: str, market: str, slot_start_s: int, payload_hash: bytes) -> bytes:
+    """What a sealed order shows before it is revealed.
+
+    Args:
+        sender: party id of whoever seals and reveals it.
+        market: where.
+        slot_start_s: delivery slot.
+        payload_hash: sha256(salt || order), 32 bytes; the envelope of the reveal names it.
+    """
+    identity = _SealedIdentity(sender, market, slot_start_s, payload_hash)
+    return tagged_hash(b"gridpact/seal/v1", encode(identity))
 
 
 class RevealOrder(Wire, frozen=True):
@@ -188,10 +212,11 @@ class MovePhase(Wire, frozen=True):
 
 
 class Curtail(Wire, frozen=True):
-    """What the grid cannot carry of a cleared slot's trades."""
+    """What the grid cannot carry of a cleared slot's trades. In force from the next barrier."""
 
     market: Name
     slot_start_s: Natural
+    submitted_ms: Natural
 
 
 class CurtailedTrade(Wire, frozen=True):
@@ -199,14 +224,14 @@ class CurtailedTrade(Wire, frozen=True):
 
     trade: Natural
     curtailed_wh: PositiveQuantity
-    bound_by: Text
+    bound_by: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[ -~]*\Z")]
     """Branch or bus whose limit took it."""
 
 
 class CurtailmentPayload(Wire, frozen=True):
     """The trades, each once."""
 
-    trades: list[CurtailedTrade]
+    trades: Annotated[list[CurtailedTrade], Meta(min_length=1)]
 
 
 class ReportReading(Wire, frozen=True):

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from gridpact.codec import CodecError, decode
-from gridpact.contracts import money, registry, tariffs
+from gridpact.contracts import curtailing, money, registry, tariffs
 from gridpact.contracts.bodies import (
     Claim,
+    Curtail,
+    CurtailmentPayload,
     Deposit,
     GrantRole,
     Kind,
@@ -32,6 +34,7 @@ from gridpact.model import Verdict
 Apply = Callable[..., Verdict]
 
 APPLIED_IN_ORDER: dict[Kind, tuple[type[Any], type[Any] | None, Apply]] = {
+    Kind.CURTAILMENT: (Curtail, CurtailmentPayload, curtailing.apply_curtail),
     Kind.TARIFF: (SetTariff, None, tariffs.apply_set_tariff),
     Kind.REGISTER_PARTICIPANT: (
         RegisterParticipant,

@@ -9,7 +9,7 @@ import msgspec
 
 from gridpact.contracts.genesis import Market
 from gridpact.contracts.keys import position_group, position_key
-from gridpact.ledger import AmountOverflowError, Draft, Leg, account_key, owner_of
+from gridpact.ledger import Draft, Leg, account_key, owner_of
 from gridpact.model import (
     Contract,
     Order,
@@ -35,7 +35,8 @@ PlacedOrder = tuple[str, Order]
 def clear_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> SlotState:
     """Matches the slot's orders and turns trades into contracts of both sides.
 
-    Orders keep their worst case in escrow until here; what no contract needs is freed.
+    Orders keep their worst case in escrow until here; what no contract needs is freed. A slot with
+    more energy in its orders than one clearing can add up ends without a trade.
 
     Returns:
         The slot with its public totals, in phase `cleared`.
@@ -47,9 +48,8 @@ def clear_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> S
 
     placed, held = _open_orders(draft, market, start_s)
     bids, offers = placed[Side.BID], placed[Side.OFFER]
-    for side in (bids, offers):
-        if sum(order.energy_wh for _, order in side) > ENERGY_TOTAL_MAX:
-            raise AmountOverflowError(f"more energy than one clearing takes in {start_s}")
+    if any(sum(order.energy_wh for _, order in side) > ENERGY_TOTAL_MAX for side in (bids, offers)):
+        bids, offers = [], []  # more than a clearing can add up: nobody trades, the slot goes on
     result = clear_auction(_book(bids), _book(offers), market.tie)
     agreed = _Agreed(slot.tariff)
     trades = zip(
@@ -75,7 +75,7 @@ def clear_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -> S
     return msgspec.structs.replace(
         slot,
         phase=Phase.CLEARED,
-        orders=len(bids) + len(offers),
+        orders=sum(map(len, placed.values())),
         trades=agreed.trades,
         traded_wh=agreed.traded_wh,
         second_stage_wh=agreed.second_stage_wh,

@@ -9,7 +9,16 @@ from gridpact.codec import decode
 from gridpact.contracts.bodies import Claim, Kind, MoneyPayload
 from gridpact.contracts.keys import position_group
 from gridpact.ledger import Account, State
-from gridpact.model import Order, Phase, Side, SlotContracts, SlotOrders, SlotReadings, SlotState
+from gridpact.model import (
+    Order,
+    Phase,
+    Side,
+    SlotContracts,
+    SlotOrders,
+    SlotReadings,
+    SlotSeals,
+    SlotState,
+)
 from gridpact.settlement import choose_readings, metered_net_wh
 
 
@@ -25,7 +34,7 @@ def money_residual_nano(state: State) -> int:
 
 
 def escrow_residual_nano(state: State) -> int:
-    """Escrow of all accounts minus what open orders, contracts and withdrawals hold."""
+    """Escrow of all accounts minus what orders, seals, contracts and withdrawals hold."""
     held = sum(
         account.escrow_nano
         for key in state.group("account")
@@ -35,6 +44,8 @@ def escrow_residual_nano(state: State) -> int:
         value = entry.value
         if isinstance(value, SlotOrders):
             held -= sum(order.escrow_nano for order in _open_orders(state, key, value))
+        elif isinstance(value, SlotSeals):
+            held -= sum(seal.deposit_nano for seal in value.seals)
         elif isinstance(value, SlotContracts):
             if _slot_of(state, key).phase < Phase.SETTLED:
                 held -= value.escrow_nano
@@ -58,21 +69,26 @@ def _open_orders(state: State, key: str, orders: SlotOrders) -> list[Order]:
 def energy_residual_wh(state: State, market: str, start_s: int, slot: SlotState) -> int:
     """How far a slot's energy is from balancing; zero when every Wh has two sides.
 
-    From clearing on, sold = bought = traded. From settlement to `final`, what meters fed in net
-    equals what the grid took in settlement minus what it gave, since contracts cancel out.
+    From clearing on, sold = bought = traded, and both sides lost the same to the grid's limits.
+    From settlement to `final`, what meters fed in net equals what the grid took in settlement
+    minus what it gave, since contracts cancel out.
     """
     sold = bought = 0
+    unsold = unbought = 0
     for key in state.group(position_group("contracts", market, start_s)):
         held = state.entries[key].value
         if isinstance(held, SlotContracts):
             for contract in held.contracts:
                 if contract.side == Side.OFFER:
                     sold += contract.energy_wh
+                    unsold += contract.curtailed_wh
                 else:
                     bought += contract.energy_wh
+                    unbought += contract.curtailed_wh
     residual = 0
     if Phase.CLEARED <= slot.phase < Phase.FINAL:
         residual += abs(sold - bought) + abs(sold - slot.traded_wh)
+        residual += abs(unsold - unbought) + abs(unsold - slot.curtailed_wh)
     if slot.phase == Phase.SETTLED:
         net = 0
         for key in state.group(position_group("readings", market, start_s)):

@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gridpact.contracts import money, orders, phases, readings, registry, tariffs
+from gridpact.contracts import (
+    curtailing,
+    money,
+    orders,
+    phases,
+    readings,
+    registry,
+    sealing,
+    tariffs,
+)
 from gridpact.contracts.bodies import (
+    BatchPayload,
     CancelOrder,
+    Curtail,
+    CurtailmentPayload,
     Deposit,
     GrantRole,
     Kind,
@@ -19,8 +31,11 @@ from gridpact.contracts.bodies import (
     ReadingPayload,
     RegisterMeter,
     RegisterParticipant,
+    ReportBatch,
     ReportReading,
+    RevealOrder,
     RotateKey,
+    SealOrder,
     SetTariff,
     Withdraw,
 )
@@ -56,6 +71,20 @@ KINDS: dict[int, KindRule] = {
     Kind.ORDER: _rule(PlaceOrder, OrderPayload, Role.MEMBER, orders.place_order),
     Kind.CANCEL: _rule(CancelOrder, None, Role.MEMBER, orders.cancel_order),
     Kind.PHASE: _rule(MovePhase, None, Role.OPERATOR | Role.VALIDATOR, phases.move_phase),
+    Kind.SEALED_ORDER: _rule(SealOrder, None, Role.MEMBER, sealing.seal_order),
+    Kind.REVEAL: _rule(RevealOrder, OrderPayload, Role.MEMBER, sealing.reveal_order),
+    Kind.CURTAILMENT: _rule(
+        Curtail,
+        CurtailmentPayload,
+        Role.OPERATOR | Role.GRID_COMPANY,
+        curtailing.curtail,
+    ),
+    Kind.READING_BATCH: _rule(
+        ReportBatch,
+        BatchPayload,
+        Role.METER | Role.METERING_OPERATOR,
+        readings.report_batch,
+    ),
     Kind.READING: _rule(
         ReportReading,
         ReadingPayload,

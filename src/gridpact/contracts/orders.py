@@ -5,6 +5,7 @@ from __future__ import annotations
 from gridpact.contracts.bodies import CancelOrder, OrderPayload, PlaceOrder
 from gridpact.contracts.call import Call
 from gridpact.contracts.keys import metering_key, position_key, slot_key
+from gridpact.contracts.seals import cancel_seal
 from gridpact.ledger import Account, Leg, account_key
 from gridpact.model import Metering, Order, Phase, Side, SlotOrders, SlotState, SlotTariff, Verdict
 from gridpact.units import money_nano
@@ -23,11 +24,41 @@ def exposure_nano(order: OrderPayload, tariff: SlotTariff) -> int:
     return money_nano(price, order.energy_wh)
 
 
+def judge_order(order: OrderPayload, tariff: SlotTariff) -> Verdict:
+    """Whether the prices of an order fit its slot. Refusals: PRICE_OUT_OF_BAND, LIMIT_WRONG."""
+    price, limit = order.price_micro_per_kwh, order.limit_micro_per_kwh
+    lowest, highest = tariff.feed_in_micro_per_kwh, tariff.retail_micro_per_kwh
+    if not (lowest <= price <= highest and lowest <= limit <= highest):
+        return Verdict.PRICE_OUT_OF_BAND
+    if (limit < price) if order.side == Side.BID else (limit > price):
+        return Verdict.LIMIT_WRONG
+    return Verdict.ACCEPTED
+
+
+def open_order(nonce: int, order: OrderPayload, escrow_nano: int) -> Order:
+    """An order as it stands on the ledger."""
+    return Order(
+        nonce,
+        order.side,
+        order.price_micro_per_kwh,
+        order.energy_wh,
+        order.limit_micro_per_kwh,
+        order.submitted_ms,
+        escrow_nano,
+    )
+
+
+def is_metered(call: Call, slot: SlotState) -> bool:
+    """Whether the sender has a meter that was active when the slot opened."""
+    metering = call.draft.require(metering_key(call.sender), Metering)
+    return any(meter.since_phase <= slot.opened_phase for meter in metering.meters)
+
+
 def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
     """Adds an open order.
 
     Refusals: UNKNOWN_MARKET, UNKNOWN_SLOT, UNKNOWN_PARTY, GATE_CLOSED, PRICE_OUT_OF_BAND,
-    LIMIT_WRONG, TOO_MANY_ORDERS, INSUFFICIENT_FUNDS, METER_MISSING.
+    LIMIT_WRONG, TOO_MANY_ORDERS, INSUFFICIENT_FUNDS, METER_MISSING, SEALING_WRONG.
     """
     market = call.rules.markets.get(body.market)
     if market is None:
@@ -41,12 +72,9 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
         return Verdict.UNKNOWN_PARTY
     if slot.phase != Phase.OPEN:
         return Verdict.GATE_CLOSED
-    price, limit = payload.price_micro_per_kwh, payload.limit_micro_per_kwh
-    lowest, highest = slot.tariff.feed_in_micro_per_kwh, slot.tariff.retail_micro_per_kwh
-    if not (lowest <= price <= highest and lowest <= limit <= highest):
-        return Verdict.PRICE_OUT_OF_BAND
-    if (limit < price) if payload.side == Side.BID else (limit > price):
-        return Verdict.LIMIT_WRONG
+    verdict = judge_order(payload, slot.tariff)
+    if verdict != Verdict.ACCEPTED:
+        return verdict
     key = position_key("orders", call.sender, body.market, body.slot_start_s)
     held = call.draft.get(key, SlotOrders)
     orders = held.orders if held is not None else []
@@ -55,25 +83,18 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
     escrow = exposure_nano(payload, slot.tariff)
     if not account.can_hold(escrow):
         return Verdict.INSUFFICIENT_FUNDS
-    metering = call.draft.require(metering_key(call.sender), Metering)
-    if not any(meter.since_phase <= slot.opened_phase for meter in metering.meters):
+    if not is_metered(call, slot):
         return Verdict.METER_MISSING
+    if market.sealed_deposit_nano:
+        return Verdict.SEALING_WRONG
     call.draft.post(Leg(account_of_sender, -escrow, escrow))
-    order = Order(
-        call.envelope.nonce,
-        payload.side,
-        price,
-        payload.energy_wh,
-        limit,
-        payload.submitted_ms,
-        escrow,
-    )
+    order = open_order(call.envelope.nonce, payload, escrow)
     call.draft.put(key, SlotOrders([*orders, order]))
     return Verdict.ACCEPTED
 
 
 def cancel_order(call: Call, body: CancelOrder, _: None) -> Verdict:
-    """Takes an open order back and frees its escrow.
+    """Takes an order back, open or sealed, and frees what was held for it.
 
     Refusals: UNKNOWN_SLOT, GATE_CLOSED, UNKNOWN_ORDER.
     """
@@ -82,6 +103,8 @@ def cancel_order(call: Call, body: CancelOrder, _: None) -> Verdict:
         return Verdict.UNKNOWN_SLOT
     if slot.phase != Phase.OPEN:
         return Verdict.GATE_CLOSED
+    if cancel_seal(call, body):
+        return Verdict.ACCEPTED
     key = position_key("orders", call.sender, body.market, body.slot_start_s)
     held = call.draft.get(key, SlotOrders)
     orders = held.orders if held is not None else []

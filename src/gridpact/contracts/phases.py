@@ -13,6 +13,7 @@ from gridpact.contracts.claims import apply_claims
 from gridpact.contracts.clearing import NO_REFERENCE_PRICE, clear_slot
 from gridpact.contracts.genesis import Market
 from gridpact.contracts.keys import CLOCK, endorsement_key, slot_key, tariff_key
+from gridpact.contracts.sealing import end_revealing
 from gridpact.contracts.settling import all_have_reported, finalize_slot, settle_slot
 from gridpact.ledger import Draft
 from gridpact.model import (
@@ -40,6 +41,7 @@ def _advance(phase: Phase) -> Step:
 
 STEPS: dict[Phase, Step] = {
     Phase.CLOSED: _advance(Phase.CLOSED),
+    Phase.REVEALED: end_revealing,
     Phase.CLEARED: clear_slot,
     Phase.DELIVERED: _advance(Phase.DELIVERED),
     Phase.METERED: _advance(Phase.METERED),
@@ -93,7 +95,8 @@ def move_phase(call: Call, body: MovePhase, _: None) -> Verdict:
     if draft.entry(endorsement_key(body.number)) is not None:
         draft.delete(endorsement_key(body.number))
     draft.put(CLOCK, _clock_after(clock, body, starts))
-    for start_s, slot in slots.items():
+    for start_s in starts:
+        slot = draft.get(slot_key(market.market, start_s), SlotState)  # claims may have changed it
         moved = (
             _opened(draft, market, start_s)
             if slot is None

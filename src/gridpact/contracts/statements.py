@@ -8,7 +8,7 @@ from gridpact.codec import CodecError, Wire, decode
 from gridpact.contracts.keys import NAMESPACES
 from gridpact.ledger.proofs import ProofError, StateClaim
 from gridpact.ledger.trees import Frontier, leaf_hash
-from gridpact.model import Bill, BillLine
+from gridpact.model import Bill, BillLine, CreditNote
 
 _TYPES = {namespace.name: namespace.wire_type for namespace in NAMESPACES}
 
@@ -20,7 +20,7 @@ class Statement:
     key: str
     value: Wire | None
     lines: tuple[BillLine, ...]
-    """Of a bill whose lines came with the proof, each of them checked."""
+    """Of a bill or credit note whose lines came with the proof, each of them checked."""
 
 
 def open_claim(claim: StateClaim) -> Statement:
@@ -44,13 +44,14 @@ def open_claim(claim: StateClaim) -> Statement:
         raise ProofError(f"{claim.key!r}: {error}") from error
     if not claim.documents:
         return Statement(claim.key, value, ())
-    if not isinstance(value, Bill):
+    bill = value.change if isinstance(value, CreditNote) else value
+    if not isinstance(bill, Bill):
         raise ProofError(f"{claim.key!r} is no bill, but lines came with it")
     frontier = Frontier()
     for document in claim.documents:
         frontier = frontier.append(leaf_hash(document.salt + document.data))
-    if frontier.count != value.lines or list(frontier.hashes) != value.frontier:
-        raise ProofError(f"the {frontier.count} lines are not the {value.lines} of the bill")
-    if sum(line.amount_nano for line in lines) != value.total_nano:
+    if frontier.count != bill.lines or list(frontier.hashes) != bill.frontier:
+        raise ProofError(f"the {frontier.count} lines are not the {bill.lines} of the bill")
+    if sum(line.amount_nano for line in lines) != bill.total_nano:
         raise ProofError("the lines do not sum to the bill's total")
     return Statement(claim.key, value, lines)

@@ -1,11 +1,13 @@
-"""Files to model objects: scenarios, tariffs, profiles; every check collects all problems."""
+"""Files to model objects: scenarios, tariffs, profiles, homes; checks collect all problems."""
 
+from gridpact.inputs.homes import homes_of
 from gridpact.inputs.profiles import load_profiles
 from gridpact.inputs.scenario import builtin_scenario, load_scenario, validate_scenario
 from gridpact.inputs.tariffs import slot_prices
 
 __all__ = [
     "builtin_scenario",
+    "homes_of",
     "load_profiles",
     "load_scenario",
     "slot_prices",

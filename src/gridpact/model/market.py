@@ -133,10 +133,12 @@ class Seal(Wire, frozen=True):
     nonce: Natural
     commitment: Hash
     """What the order must hash to when it is revealed."""
+    deposit_nano: Natural
+    """Held for it; lost when it is not revealed."""
 
 
 class SlotSeals(Wire, frozen=True):
-    """A participant's sealed orders in one slot, by nonce; each holds the market's deposit."""
+    """A participant's sealed orders in one slot, by nonce."""
 
     seals: list[Seal]
 

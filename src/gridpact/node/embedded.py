@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
+from gridpact.codec import Wire
 from gridpact.contracts import Application, Candidate, Unreadable, is_early, judge_payload
 from gridpact.contracts.genesis import Genesis
 from gridpact.errors import InputError, Problem, StoreError
@@ -171,6 +172,13 @@ class EmbeddedEngine:
     async def receipts(self, ids: Sequence[bytes]) -> list[Outcome]:
         """See `EnginePort.receipts`."""
         return [await self._outcome(transaction_id) for transaction_id in ids]
+
+    async def values(self, keys: Sequence[str]) -> list[Wire | None]:
+        """See `EnginePort.values`."""
+        if self._failure is not None:
+            raise self._failure
+        entries = map(self.application.state.entries.get, keys)
+        return [None if entry is None else entry.value for entry in entries]
 
     async def query(self, key: str) -> QueryResult:
         """See `EnginePort.query`; InputError before the first block."""

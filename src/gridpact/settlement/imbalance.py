@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gridpact.model import BillLine, Contract, LineKind, Reading, Side, SlotTariff
-from gridpact.units import money_nano
+from gridpact.units import money_nano, split_half_unit
 
 
 def trade_id(market: str, slot_start_s: int, trade: int) -> str:
@@ -43,10 +43,15 @@ def metered_net_wh(readings: Sequence[Reading]) -> int:
     return sum(reading.export_wh - reading.import_wh for reading in readings)
 
 
+def deliverable_wh(contract: Contract) -> int:
+    """What of a contract the grid could carry, Wh: this much is owed and paid."""
+    return contract.energy_wh - contract.curtailed_wh
+
+
 def contracted_net_wh(contracts: Sequence[Contract]) -> int:
-    """Net injection that was sold, Wh."""
+    """Net injection that was sold and could be delivered, Wh."""
     return sum(
-        contract.energy_wh if contract.side == Side.OFFER else -contract.energy_wh
+        deliverable_wh(contract) if contract.side == Side.OFFER else -deliverable_wh(contract)
         for contract in contracts
     )
 
@@ -64,37 +69,32 @@ def reading_reference(readings: Sequence[Reading]) -> str:
 def trade_lines(
     *, market: str, slot_start_s: int, contracts: Sequence[Contract], tariff: SlotTariff
 ) -> list[BillLine]:
-    """One line per contract, and one for the network fee of each purchase.
+    """One line per contract, one for the fee of each purchase, one for what could not be carried.
 
-    Source: [WANG24], section 3.2.2, step 3. Ours: the network fee, paid by the buyer.
+    Source: [WANG24], section 3.2.2, step 3. Ours: the network fee, paid by the buyer; energy that
+    the grid could not carry is neither paid nor owed: its line has no amount, and what the meters
+    saw of it is settled with the grid.
     """
-    lines = []
+    lines: list[BillLine] = []
+    fee_micro_per_kwh = tariff.network_fee_micro_per_kwh
+
+    def add(kind: LineKind, reference: str, wh: int, price_sum: int, amount_nano: int) -> None:
+        lines.append(BillLine(slot_start_s, kind, 0, reference, wh, price_sum, amount_nano))
+
     for contract in contracts:
         bought = contract.side == Side.BID
         reference = trade_id(market, slot_start_s, contract.trade)
-        lines.append(
-            BillLine(
-                slot_start_s,
-                LineKind.PURCHASE if bought else LineKind.SALE,
-                0,
-                reference,
-                contract.energy_wh,
-                contract.price_sum_micro_per_kwh,
-                -contract.payment_nano if bought else contract.payment_nano,
-            )
-        )
-        if contract.fee_nano:
-            lines.append(
-                BillLine(
-                    slot_start_s,
-                    LineKind.NETWORK_FEE,
-                    0,
-                    reference,
-                    contract.energy_wh,
-                    2 * tariff.network_fee_micro_per_kwh,
-                    -contract.fee_nano,
-                )
-            )
+        energy_wh, price_sum = deliverable_wh(contract), contract.price_sum_micro_per_kwh
+        if energy_wh:
+            paid, received, _ = split_half_unit(price_sum, energy_wh)
+            kind, amount = (LineKind.PURCHASE, -paid) if bought else (LineKind.SALE, received)
+            add(kind, reference, energy_wh, price_sum, amount)
+            fee = money_nano(fee_micro_per_kwh, energy_wh) if bought else 0
+            if fee:
+                add(LineKind.NETWORK_FEE, reference, energy_wh, 2 * fee_micro_per_kwh, -fee)
+        if contract.curtailed_wh:
+            at = f"{reference}@{contract.bound_by}"
+            add(LineKind.UNDELIVERABLE, at, contract.curtailed_wh, price_sum, 0)
     return lines
 
 

@@ -45,8 +45,8 @@ from gridpact.contracts.keys import CLOCK, party_key, position_key, slot_key
 from gridpact.errors import invariant
 from gridpact.model import (
     METER_SUFFIX,
+    OPEN_PHASES,
     OPERATOR,
-    PHASE_BEFORE,
     PRICE_AUTHORITY,
     AccountMode,
     Clock,
@@ -171,7 +171,7 @@ class Workload:
             currency="EUR",
             network="",
             previous=b"",
-            markets=[Market(MARKET, SLOT_LENGTH_S, TieRule.PRO_RATA, orders_per_slot)],
+            markets=[Market(MARKET, SLOT_LENGTH_S, TieRule.PRO_RATA, orders_per_slot, 0)],
             parties=[
                 GenesisParty(party, self.keys.pair(party)[0], int(role))
                 for party, role in roles.items()
@@ -426,7 +426,7 @@ class Workload:
         return signed
 
 
-_AFTER = {before: phase for phase, before in PHASE_BEFORE.items()}
+_AFTER = dict(zip((None, *OPEN_PHASES), OPEN_PHASES, strict=False))
 """The step that follows each phase; the first one follows None."""
 
 

@@ -15,8 +15,13 @@ from nacl.bindings import crypto_sign_open, crypto_sign_seed_keypair
 
 from gridpact.codec import Wire, decode, encode, sha256, tagged_hash
 from gridpact.contracts.bodies import (
+    BatchPayload,
     CancelOrder,
     Claim,
+    CloseAccount,
+    Curtail,
+    CurtailedTrade,
+    CurtailmentPayload,
     Deposit,
     Endorsement,
     GrantRole,
@@ -29,10 +34,15 @@ from gridpact.contracts.bodies import (
     ReadingPayload,
     RegisterMeter,
     RegisterParticipant,
+    ReportBatch,
     ReportReading,
+    RevealOrder,
     RotateKey,
+    SealOrder,
     SetTariff,
+    SlotReading,
     Withdraw,
+    order_commitment,
 )
 from gridpact.contracts.genesis import (
     APP_VERSION,
@@ -71,7 +81,9 @@ from gridpact.model import (
     Bill,
     BillLine,
     Clock,
+    Closure,
     Contract,
+    CreditNote,
     LineKind,
     Meter,
     Metering,
@@ -81,10 +93,12 @@ from gridpact.model import (
     Quality,
     Reading,
     Role,
+    Seal,
     Side,
     SlotContracts,
     SlotOrders,
     SlotReadings,
+    SlotSeals,
     SlotState,
     SlotTariff,
     TieRule,
@@ -114,6 +128,25 @@ BODIES: dict[Kind, tuple[Wire, Wire | None]] = {
     ),
     Kind.CANCEL: (CancelOrder("lv1", SLOT, 12), None),
     Kind.PHASE: (MovePhase("lv1", 7, Phase.CLEARED, SLOT, 4, SLOT + 900), None),
+    Kind.CLOSE_ACCOUNT: (CloseAccount("ann", TIME_MS), None),
+    Kind.SEALED_ORDER: (
+        SealOrder("lv1", SLOT, order_commitment("operator", "lv1", SLOT, HASH)),
+        None,
+    ),
+    Kind.REVEAL: (
+        RevealOrder("lv1", SLOT, 12),
+        OrderPayload(Side.BID, 200_000, 1_500, 250_000, TIME_MS),
+    ),
+    Kind.CURTAILMENT: (
+        Curtail("lv1", SLOT, TIME_MS),
+        CurtailmentPayload([CurtailedTrade(0, 50, "line-7"), CurtailedTrade(3, 1, "bus-2")]),
+    ),
+    Kind.READING_BATCH: (
+        ReportBatch("lv1", SLOT, "ann", "ann.meter"),
+        BatchPayload(
+            1, [SlotReading(Quality.MEASURED, 250, 0), SlotReading(Quality.SUBSTITUTED, 0, 40)]
+        ),
+    ),
     Kind.READING: (
         ReportReading("lv1", SLOT, "ann", "ann.meter"),
         ReadingPayload(2, Quality.ESTIMATED, 250, 0),
@@ -154,7 +187,7 @@ GENESIS = Genesis(
     currency="EUR",
     network="lv-rural1",
     previous=b"",
-    markets=[Market("lv1", 900, TieRule.PRO_RATA, 4)],
+    markets=[Market("lv1", 900, TieRule.PRO_RATA, 4, 500_000_000)],
     parties=[GenesisParty("operator", KEY, int(Role.OPERATOR | Role.VALIDATOR))],
     validators=[Validator("operator", 1)],
     limits=Limits(4096, 65536, 10_000, 4096),
@@ -179,6 +212,7 @@ case(
         orders=4,
         trades=2,
         traded_wh=1_400,
+        curtailed_wh=50,
         second_stage_wh=400,
         turnover_nano=210_000_000,
         reference_price_micro_per_kwh=-1,
@@ -187,30 +221,34 @@ case(
         archive=HASH,
     )
 )
+case(SlotSeals([Seal(12, HASH, 500_000_000)]))
 case(SlotOrders([Order(12, Side.OFFER, 200_000, 1_500, 150_000, TIME_MS, 225_000_000)]))
 case(
     SlotContracts(
-        102_170_301, [Contract(0, Side.BID, 2, "bob", 12, 601, 300_001, 90_150_301, 12_020_000)]
+        102_170_301,
+        [Contract(0, Side.BID, 2, "bob", 12, 601, 300_001, 90_150_301, 12_020_000, 50, "line-7")],
     )
 )
 case(SlotReadings([READING], [msgspec.structs.replace(READING, version=1)]))
 case(BillLine(SLOT, LineKind.GRID_IMPORT, -1, "ann.meter/v1", 400, 600_000, 120_000_000))
-case(
-    Bill(
-        total_nano=-222_000_000,
-        purchases_nano=-90_000_000,
-        sales_nano=0,
-        fees_nano=-12_000_000,
-        grid_import_nano=-120_000_000,
-        grid_export_nano=0,
-        bought_wh=600,
-        sold_wh=0,
-        grid_import_wh=400,
-        grid_export_wh=0,
-        lines=3,
-        frontier=[HASH, KEY],
-    )
+BILL = Bill(
+    total_nano=-222_000_000,
+    purchases_nano=-90_000_000,
+    sales_nano=0,
+    fees_nano=-12_000_000,
+    grid_import_nano=-120_000_000,
+    grid_export_nano=0,
+    lost_deposits_nano=0,
+    bought_wh=600,
+    sold_wh=0,
+    grid_import_wh=400,
+    grid_export_wh=0,
+    lines=3,
+    frontier=[HASH, KEY],
 )
+case(BILL)
+case(CreditNote(HASH, -222_000_000, BILL))
+case(Closure(12, HASH))
 case(Claim(Kind.DEPOSIT, TIME_MS, encode(Deposit("ann", TIME_MS)), encode(MoneyPayload(1, ""))))
 case(Endorsement([[b"val-1", encode(MovePhase("lv1", 7, Phase.CLOSED, SLOT, 1, SLOT))]]))
 

@@ -34,7 +34,7 @@ from ledger_bench import (
 
 TEN = 10 * UNIT
 NEXT = SLOT + LENGTH_S
-PURCHASE, SALE, FEE, IMPORT, EXPORT = LineKind
+PURCHASE, SALE, FEE, IMPORT, EXPORT = tuple(LineKind)[:5]
 REFERENCE = f"{MARKET}.{SLOT}.0"
 
 

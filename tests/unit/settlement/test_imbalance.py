@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
+import msgspec
 import pytest
 
 from gridpact.model import BillLine, Contract, LineKind, Quality, Reading, Side, SlotTariff
@@ -38,17 +39,19 @@ def reading(
     return Reading(meter, sender, version, quality, import_wh, export_wh)
 
 
-def bought(
-    energy_wh: int, price_sum: int, *, trade: int = 0, fee_nano: int | None = None
-) -> Contract:
-    fee = 20_000 * energy_wh if fee_nano is None else fee_nano
+def bought(energy_wh: int, price_sum: int, *, trade: int = 0) -> Contract:
     paid = -(-price_sum * energy_wh // 2)
-    return Contract(trade, Side.BID, 1, "bob", 1, energy_wh, price_sum, paid, fee)
+    fee = 20_000 * energy_wh
+    return Contract(trade, Side.BID, 1, "bob", 1, energy_wh, price_sum, paid, fee, 0, "")
+
+
+def cut(contract: Contract, curtailed_wh: int) -> Contract:
+    return msgspec.structs.replace(contract, curtailed_wh=curtailed_wh, bound_by="line-7")
 
 
 def sold(energy_wh: int, price_sum: int, *, trade: int = 0) -> Contract:
     got = price_sum * energy_wh // 2
-    return Contract(trade, Side.OFFER, 1, "bob", 1, energy_wh, price_sum, got, 0)
+    return Contract(trade, Side.OFFER, 1, "bob", 1, energy_wh, price_sum, got, 0, 0, "")
 
 
 def grid_line(
@@ -97,9 +100,39 @@ def test_a_sale_has_one_line() -> None:
 
 
 def test_without_a_fee_there_is_no_line_for_it() -> None:
-    contract = bought(10, 400_000, fee_nano=0)
-    lines = trade_lines(market="lv1", slot_start_s=START_S, contracts=[contract], tariff=TARIFF)
+    free = msgspec.structs.replace(TARIFF, network_fee_micro_per_kwh=0)
+    contracts = [bought(10, 400_000)]
+    lines = trade_lines(market="lv1", slot_start_s=START_S, contracts=contracts, tariff=free)
     assert [line.kind for line in lines] == [LineKind.PURCHASE]
+
+
+def test_what_the_grid_could_not_carry_is_named_and_not_paid() -> None:
+    contracts = [cut(bought(1_000, 400_001), 400), cut(sold(3, 300_001, trade=7), 2)]
+    lines = trade_lines(market="lv1", slot_start_s=START_S, contracts=contracts, tariff=TARIFF)
+    # 600 Wh at 200,000.5 = 120,000,300 nano; 1 Wh at 150,000.5: the seller gets the floor
+    assert [
+        (line.kind.name, line.reference, line.energy_wh, line.amount_nano) for line in lines
+    ] == [
+        ("PURCHASE", "lv1.1700000100.0", 600, -120_000_300),
+        ("NETWORK_FEE", "lv1.1700000100.0", 600, -12_000_000),
+        ("UNDELIVERABLE", "lv1.1700000100.0@line-7", 400, 0),
+        ("SALE", "lv1.1700000100.7", 1, 150_000),
+        ("UNDELIVERABLE", "lv1.1700000100.7@line-7", 2, 0),
+    ]
+    assert contracted_net_wh(contracts) == -599
+
+
+def test_a_trade_that_is_curtailed_whole_has_only_the_line_that_says_so() -> None:
+    contracts = [cut(bought(1_000, 400_000), 1_000)]
+    lines = trade_lines(market="lv1", slot_start_s=START_S, contracts=contracts, tariff=TARIFF)
+    assert [line.kind for line in lines] == [LineKind.UNDELIVERABLE]
+    line = grid_line(contracts, [reading(import_wh=1_000)])
+    assert line is not None
+    assert (line.kind, line.energy_wh, line.amount_nano) == (
+        LineKind.GRID_IMPORT,
+        1_000,
+        -300_000_000,
+    )
 
 
 def test_lines_follow_the_contracts() -> None:
