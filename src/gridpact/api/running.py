@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
+
+import structlog
 
 from gridpact.api.folder import LEDGER, run_into_folder
 from gridpact.api.results import Result
@@ -43,6 +46,7 @@ def run(
         InputError: everything that is wrong with scenario, data and arguments.
         StoreError: the disk refused.
     """
+    _log_warnings_only()
     chosen = choose_scenario(scenario, days=days, seed=seed)
     if out is not None:
         target = Path(out)
@@ -99,6 +103,12 @@ def _read(scenario: str | Path | Scenario | None) -> Scenario:
     if scenario is None:
         return builtin_scenario()
     return scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+
+
+def _log_warnings_only() -> None:
+    """Keep the log out of notebooks, unless the caller set one up."""
+    if not structlog.is_configured():
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
 def _outside_loops(work: Callable[[], Answer]) -> Answer:

@@ -134,6 +134,11 @@ SLOTS: Table[SlotResult] = Table(
             "stored_wh", lambda each: each.stored_wh, "into batteries less out of them, all members"
         ),
         _whole(
+            "spilled_wh",
+            lambda each: each.spilled_wh,
+            "sun that was not fed in: the lines could not carry it, or export was limited",
+        ),
+        _whole(
             "metered_net_wh",
             lambda each: each.metered_net_wh,
             "sum of all readings, + = injection",

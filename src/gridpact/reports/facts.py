@@ -16,12 +16,7 @@ from gridpact.reports.amounts import (
     real_text,
     seconds_text,
 )
-from gridpact.reports.physics import (
-    credits_sentence,
-    grid_totals,
-    moved_by_batteries,
-    shortfalls_text,
-)
+from gridpact.reports.physics import credits_sentence, grid_totals, shortfalls_text
 from gridpact.reports.timeline import days_text
 from gridpact.reports.totals import elapsed_s, range_text, refusals_text, totals_of
 
@@ -97,14 +92,15 @@ def _physical_facts(result: RunResult) -> dict[str, str]:
             f"loading up to {real_text(grid.loading_max_percent, 1)}{NO_BREAK}%, "
             f"losses {_kwh(grid.losses_wh)} kWh{solved}"
         )
+        cut = "nothing"
+        if grid.cuts or grid.curtailed_wh:
+            at = f", most at {grid.most_cut_at}" if grid.most_cut_at else ""
+            cut = f"{kwh_text(grid.curtailed_wh)} kWh of {counted(grid.cuts, 'trade')}{at}"
         broken = counted(grid.violations, "limit") + " broken all the same"
-        facts["Curtailed"] = (
-            f"{kwh_text(grid.curtailed_wh)} kWh of {counted(grid.cuts, 'trade')}"
-            + (f", most at {grid.most_cut_at}" if grid.most_cut_at else "")
-            + (f"; {broken}" if grid.violations else "")
-        )
+        facts["Curtailed"] = f"{cut}; {broken}" if grid.violations else cut
     if result.homes:
-        into_wh, out_wh = moved_by_batteries(result.slots)
+        into_wh = sum(home.charged_wh for home in result.homes)
+        out_wh = sum(home.discharged_wh for home in result.homes)
         facts["Homes"] = (
             f"{counted(len(result.homes), 'member')} with batteries, loads or vehicles; batteries "
             f"took {kwh_text(into_wh)} kWh, gave {kwh_text(out_wh)} kWh; {shortfalls_text(result)}"

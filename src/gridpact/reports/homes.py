@@ -19,7 +19,6 @@ from gridpact.reports.elements import (
 )
 from gridpact.reports.grid_figures import storage_figure
 from gridpact.reports.markup import Html, joined, tag
-from gridpact.reports.physics import moved_by_batteries
 from gridpact.reports.tables import table_csv
 from gridpact.reports.timeline import Timeline, start_text, zone_of
 from gridpact.units import WH_PER_KWH
@@ -56,8 +55,8 @@ def homes_section(result: RunResult, timeline: Timeline) -> Section | None:
     """What members' own equipment did; None where nobody has any."""
     if not result.homes:
         return None
-    into_wh, out_wh = moved_by_batteries(result.slots)
-    figures = (storage_figure(result, timeline),) if into_wh or out_wh else ()
+    moved = any(slot.stored_wh for slot in result.slots)
+    figures = (storage_figure(result, timeline),) if moved else ()
     words = f"{counted(len(result.homes), 'member')} can store energy or move when it is used."
     body = joined(
         tag("p", words),

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from math import isnan
 
-from gridpact.model import BranchPeak, BusBand, Forecasting, RunResult, SlotGrid, SlotResult
+from gridpact.model import BranchPeak, BusBand, Forecasting, RunResult, SlotGrid
 from gridpact.model.grid import LimitKind, Violation
 from gridpact.reports.amounts import NO_BREAK, counted, kwh_text, real_text
 from gridpact.reports.columns import slot_cuts
@@ -178,14 +178,6 @@ def forecast_sentence(result: RunResult) -> str:
         )
         return f"{words}, as much as {yardstick}{same}."
     return f"{words}, {percent} {'less' if errors.skill > 0 else 'more'} than {yardstick}."
-
-
-def moved_by_batteries(slots: tuple[SlotResult, ...]) -> tuple[int, int]:
-    """Wh into batteries and out of them, net in each slot over all members."""
-    return (
-        sum(slot.stored_wh for slot in slots if slot.stored_wh > 0),
-        -sum(slot.stored_wh for slot in slots if slot.stored_wh < 0),
-    )
 
 
 def credits_sentence(result: RunResult) -> str:

@@ -171,6 +171,11 @@ def energy_section(result: RunResult, totals: Totals, figure: Figure) -> Section
         more = "took in" if totals.stored_wh > 0 else "gave back"
         words += f" Batteries {more} {kwh_text(abs(totals.stored_wh))} kWh more than they "
         words += "gave back." if totals.stored_wh > 0 else "took in."
+    if totals.spilled_wh:
+        words += (
+            f" {kwh_text(totals.spilled_wh)} kWh of sun were not fed in: the lines could not carry "
+            "them, or export was limited."
+        )
     return _plotted("energy", words, figure, result)
 
 

@@ -23,6 +23,8 @@ class Totals:
     """What the grid could not carry of it."""
     stored_wh: int
     """Into batteries less out of them."""
+    spilled_wh: int
+    """Sun that was not fed in."""
     grid_import_wh: int
     """What members took beyond their trades."""
     grid_export_wh: int
@@ -54,6 +56,7 @@ def totals_of(result: RunResult) -> Totals:
         second_stage_wh=sum(state.second_stage_wh for state in states),
         curtailed_wh=sum(state.curtailed_wh for state in states),
         stored_wh=sum(slot.stored_wh for slot in result.slots),
+        spilled_wh=sum(slot.spilled_wh for slot in result.slots),
         grid_import_wh=sum(state.grid_import_wh for state in states),
         grid_export_wh=sum(state.grid_export_wh for state in states),
         orders=sum(state.orders for state in states),

@@ -122,6 +122,7 @@ def slot(index: int, *, traded_wh: int, second_stage_wh: int = 0) -> SlotResult:
         pv_wh=pv_wh,
         metered_net_wh=net_wh,
         stored_wh=0,
+        spilled_wh=0,
         grid=None,
     )
 
@@ -313,6 +314,7 @@ def full_run(trading_run: RunResult) -> RunResult:
             first,
             state=msgspec.structs.replace(first.state, curtailed_wh=120),
             stored_wh=300,
+            spilled_wh=40,
             grid=solved(lowest=0.9876, loading=104.25, cuts=(cut,), violations=(over,)),
         ),
         dataclasses.replace(second, stored_wh=-100, grid=UNSOLVED),
