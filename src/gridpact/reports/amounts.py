@@ -117,6 +117,18 @@ def kwh_text(energy_wh: int, digits: int = 1) -> str:
     return fixed(energy_wh, WH_PER_KWH, digits)
 
 
+def energy_text(energy_wh: float | None) -> str:
+    """Energy for a sentence, in kWh with its unit; below one kWh to the Wh.
+
+    >>> [energy_text(each).replace(NO_BREAK, " ") for each in (344_695, 82, 0, -12.4, None)]
+    ['344.7 kWh', '0.082 kWh', '0.0 kWh', '\N{MINUS SIGN}0.012 kWh', 'n/a']
+    """
+    if energy_wh is None or not isfinite(energy_wh):
+        return NOT_AVAILABLE
+    digits = 3 if 0 < abs(energy_wh) < WH_PER_KWH else 1
+    return f"{kwh_text(round(energy_wh), digits)}{NO_BREAK}kWh"
+
+
 def price_text(price_micro_per_kwh: int) -> str:
     """A price in currency per kWh to the last micro, two decimals at least; without the unit.
 

@@ -6,6 +6,7 @@ from gridpact.model import RunResult
 from gridpact.reports.amounts import (
     count_text,
     counted,
+    energy_text,
     kwh_text,
     money_digits,
     money_exact,
@@ -71,7 +72,7 @@ def _notes(result: RunResult) -> str:
     curtailed_wh = totals_of(result).curtailed_wh
     if curtailed_wh:
         notes += (
-            f" The {kwh_text(curtailed_wh, 3)} kWh that the grid could not carry stand on the "
+            f" The {energy_text(curtailed_wh)} that the grid could not carry stand on the "
             "bills of seller and buyer as not delivered, without an amount."
         )
     if result.credits:

@@ -59,7 +59,6 @@ class Table(Generic[Row]):
     meaning: str
     """What a row is, and how rows are ordered."""
     rows: Callable[[RunResult], Iterable[Row]]
-    """Read once for each column, so that no row is kept."""
     columns: tuple[Column[Row], ...]
 
 

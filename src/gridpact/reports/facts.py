@@ -7,6 +7,7 @@ from gridpact.reports.amounts import (
     NO_BREAK,
     count_text,
     counted,
+    energy_text,
     kwh_text,
     mean_price_text,
     money_digits,
@@ -85,17 +86,17 @@ def _physical_facts(result: RunResult) -> dict[str, str]:
         solved = (
             ""
             if grid.converged_slots == grid.slots
-            else f"; solved in {grid.converged_slots} slots"
+            else f"; solved in {counted(grid.converged_slots, 'slot')}"
         )
         facts["Grid"] = (
             f"{real_text(grid.vm_min_pu, 3)} to {real_text(grid.vm_max_pu, 3)} pu, "
             f"loading up to {real_text(grid.loading_max_percent, 1)}{NO_BREAK}%, "
-            f"losses {_kwh(grid.losses_wh)} kWh{solved}"
+            f"losses {energy_text(grid.losses_wh)}{solved}"
         )
         cut = "nothing"
         if grid.cuts or grid.curtailed_wh:
             at = f", most at {grid.most_cut_at}" if grid.most_cut_at else ""
-            cut = f"{kwh_text(grid.curtailed_wh)} kWh of {counted(grid.cuts, 'trade')}{at}"
+            cut = f"{energy_text(grid.curtailed_wh)} of {counted(grid.cuts, 'trade')}{at}"
         broken = counted(grid.violations, "limit") + " broken all the same"
         facts["Curtailed"] = f"{cut}; {broken}" if grid.violations else cut
     if result.homes:
@@ -103,7 +104,7 @@ def _physical_facts(result: RunResult) -> dict[str, str]:
         out_wh = sum(home.discharged_wh for home in result.homes)
         facts["Homes"] = (
             f"{counted(len(result.homes), 'member')} with batteries, loads or vehicles; batteries "
-            f"took {kwh_text(into_wh)} kWh, gave {kwh_text(out_wh)} kWh; {shortfalls_text(result)}"
+            f"took {energy_text(into_wh)}, gave {energy_text(out_wh)}; {shortfalls_text(result)}"
         )
     errors = result.forecast
     if errors.values:
@@ -136,7 +137,3 @@ def _recorded_facts(result: RunResult) -> dict[str, str]:
         f"{seconds_text(timings.get('clearing', 0.0))}{grid}; "
         f"and compilation {seconds_text(compilation_s)}",
     }
-
-
-def _kwh(energy_wh: float | None) -> str:
-    return real_text(None if energy_wh is None else energy_wh / 1000, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gridpact.model import GridResult, RunResult
 from gridpact.model.grid import CurtailmentRule
-from gridpact.reports.amounts import NO_BREAK, count_text, kwh_text, real_text
+from gridpact.reports.amounts import NO_BREAK, count_text, energy_text, kwh_text, real_text
 from gridpact.reports.columns import CUTS, VIOLATIONS, slot_cuts, slot_violations
 from gridpact.reports.elements import (
     Heading,
@@ -29,7 +29,6 @@ from gridpact.reports.physics import (
 )
 from gridpact.reports.tables import table_csv
 from gridpact.reports.timeline import Timeline, start_text, zone_of
-from gridpact.units import WH_PER_KWH
 
 PLACES_SHOWN = 10
 """Branches and buses that are named."""
@@ -163,8 +162,8 @@ def _facts(result: RunResult, grid: GridResult, totals: GridTotals) -> dict[str,
         f"{count_text(totals.slots)} slots",
         "Limits": f"{real_text(limits.vm_min_pu, 2)} to {real_text(limits.vm_max_pu, 2)} pu, "
         f"loading {real_text(limits.loading_max_percent, 0)}{NO_BREAK}%",
-        "Losses": f"{_kwh(totals.losses_wh)}{NO_BREAK}kWh",
-        "From outside": f"{_kwh(totals.from_outside_wh)}{NO_BREAK}kWh, net",
+        "Losses": energy_text(totals.losses_wh),
+        "From outside": f"{energy_text(totals.from_outside_wh)}, net",
     }
     if network is not None:
         facts["Curtailment"] = RULE_TEXTS[network.rule]
@@ -177,7 +176,3 @@ def _facts(result: RunResult, grid: GridResult, totals: GridTotals) -> dict[str,
 
 def _each_on_its_line(texts: tuple[str, ...]) -> Html:
     return joined(*(tag("div", text) for text in texts))
-
-
-def _kwh(energy_wh: float | None) -> str:
-    return real_text(None if energy_wh is None else energy_wh / WH_PER_KWH, 1)

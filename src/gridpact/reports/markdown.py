@@ -147,8 +147,11 @@ def _bills(result: RunResult) -> list[str]:
     """The members whom the market brought most, and those it cost."""
     accounts = sorted(accounts_of(result), key=lambda each: -each.difference_nano)
     digits = money_digits(each.total_nano for each in accounts)
+    title = "Bills, best difference first"
     if len(accounts) > ROWS_SHOWN:
-        accounts = [*accounts[: ROWS_SHOWN // 2], *accounts[-ROWS_SHOWN // 2 :]]
+        half = ROWS_SHOWN // 2
+        title += f": the first and the last {half} of {len(accounts):,}"
+        accounts = [*accounts[:half], *accounts[-half:]]
     currency = result.scenario.currency
     rows: list[Sequence[str]] = [
         (
@@ -161,7 +164,7 @@ def _bills(result: RunResult) -> list[str]:
     ]
     headings = [Heading("Member", holds="words"), Heading("Bill", currency)]
     headings += [Heading("Without market", currency), Heading("Difference", currency)]
-    return _top("Bills that changed most, best first", headings, rows)
+    return _top(title, headings, rows)
 
 
 def _credits(result: RunResult) -> list[str]:

@@ -8,7 +8,7 @@ from math import isnan
 
 from gridpact.model import BranchPeak, BusBand, Forecasting, RunResult, SlotGrid
 from gridpact.model.grid import LimitKind, Violation
-from gridpact.reports.amounts import NO_BREAK, counted, kwh_text, real_text
+from gridpact.reports.amounts import NO_BREAK, counted, energy_text, real_text
 from gridpact.reports.columns import slot_cuts
 from gridpact.reports.timeline import known
 
@@ -99,7 +99,7 @@ def _carried(result: RunResult, totals: GridTotals) -> str:
         at = f", most at {totals.most_cut_at}" if totals.most_cut_at else ""
         return (
             f"The grid could not carry {counted(totals.cuts, 'trade')} in full: "
-            f"{kwh_text(totals.curtailed_wh)}{NO_BREAK}kWh were curtailed{at}."
+            f"{energy_text(totals.curtailed_wh)} were curtailed{at}."
         )
     if any(slot.state.trades for slot in result.slots):
         return f"The lines carried every trade; {loading}."

@@ -7,6 +7,7 @@ from gridpact.model import RunResult, TieRule
 from gridpact.reports.amounts import (
     count_text,
     counted,
+    energy_text,
     fixed,
     kwh_text,
     mean_price_text,
@@ -169,11 +170,11 @@ def energy_section(result: RunResult, totals: Totals, figure: Figure) -> Section
     )
     if totals.stored_wh:
         more = "took in" if totals.stored_wh > 0 else "gave back"
-        words += f" Batteries {more} {kwh_text(abs(totals.stored_wh))} kWh more than they "
+        words += f" Batteries {more} {energy_text(abs(totals.stored_wh))} more than they "
         words += "gave back." if totals.stored_wh > 0 else "took in."
     if totals.spilled_wh:
         words += (
-            f" {kwh_text(totals.spilled_wh)} kWh of sun were not fed in: the lines could not carry "
+            f" {energy_text(totals.spilled_wh)} of sun were not fed in: the lines could not carry "
             "them, or export was limited."
         )
     return _plotted("energy", words, figure, result)

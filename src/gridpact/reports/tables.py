@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
+from itertools import islice
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ START = "start_utc"
 LOCAL = "start_local"
 """In CSV files the start of a slot stands in local time too, with its offset."""
 MICROSECONDS = 1_000_000
+ROWS_AT_ONCE = 65_536
 
 
 def write_bills_csv(result: RunResult, path: Path) -> None:
@@ -60,18 +62,31 @@ def write_parquet(result: RunResult, folder: Path) -> None:
 
 
 def frame_of(result: RunResult, table: Table[Any]) -> pl.DataFrame:
-    """A table as a data frame; the columns and their types are there without any row."""
+    """A table as a data frame; the columns and their types are there without any row.
+
+    Rows are taken some at a time, so that a year's bill lines never stand in memory as objects.
+    """
     import polars as pl
 
-    return pl.DataFrame([_series(result, table, column) for column in table.columns])
+    rows = iter(table.rows(result))
+    parts = [_frame([], table)]
+    while taken := list(islice(rows, ROWS_AT_ONCE)):
+        parts.append(_frame(taken, table))
+    return pl.concat(parts, rechunk=False)
 
 
-def _series(result: RunResult, table: Table[Any], column: Column[Any]) -> pl.Series:
-    """One column, read row by row so that no table of Python objects is ever built."""
+def _frame(rows: list[Any], table: Table[Any]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame([_series(rows, column) for column in table.columns])
+
+
+def _series(rows: list[Any], column: Column[Any]) -> pl.Series:
     import polars as pl
 
     kinds = {Kind.WHOLE: pl.Int64, Kind.REAL: pl.Float64, Kind.TEXT: pl.String, Kind.TIME: pl.Int64}
-    values = [_known(column.read(row)) for row in table.rows(result)]
+    read = column.read
+    values = [_known(read(row)) for row in rows]
     series = pl.Series(column.name, values, kinds[column.kind], strict=True)
     if column.kind is Kind.TIME:
         return (series * MICROSECONDS).cast(pl.Datetime("us", "UTC"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+from tests.unit.reports.conftest import NAN, UNSOLVED
 
 from gridpact import __version__
 from gridpact.errors import StoreError
@@ -132,3 +134,47 @@ def test_missing_folder_is_an_expected_error(trading_run: RunResult, tmp_path: P
     with pytest.raises(StoreError, match="No such file or directory"):
         write_slots_csv(trading_run, tmp_path / "none" / "slots.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_json_of_the_grid_homes_forecast_and_corrections(full_run: RunResult) -> None:
+    summary = json.loads(json.dumps(run_json(full_run, None), allow_nan=False))
+    assert summary["grid"] == {
+        "network": "pandapower:street.json",
+        "converged_slots": 1,
+        "vm_min_pu": 0.9876,
+        "vm_max_pu": 1.0123,
+        "loading_max_percent": 104.25,
+        "losses_wh": 12.5,
+        "from_outside_wh": 400.0,
+        "curtailed_wh": 120,
+        "cuts": 1,
+        "violations": 2,
+    }
+    assert summary["homes"] == {
+        "count": 2,
+        "charged_wh": 10_000,
+        "discharged_wh": 9_000,
+        "shortfalls": 1,
+    }
+    assert summary["forecast"]["skill"] == 0.125
+    assert summary["forecast"]["pinball_wh"] == {"0.1": 9.5, "0.9": 11.25}
+    assert summary["credit_notes"] == {"count": 1, "change_nano": 15_000_000}
+    assert summary["remarks"] == ["4 gaps of <profiles> were filled"]
+
+
+def test_json_has_no_nan(full_run: RunResult) -> None:
+    errors = dataclasses.replace(full_run.forecast, skill=NAN)
+    slots = tuple(dataclasses.replace(each, grid=UNSOLVED) for each in full_run.slots)
+    dark = dataclasses.replace(full_run, slots=slots, forecast=errors)
+    summary = json.loads(json.dumps(run_json(dark, None), allow_nan=False))
+    assert summary["forecast"]["skill"] is None
+    assert summary["grid"]["converged_slots"] == 0
+    assert summary["grid"]["vm_min_pu"] is None
+    assert summary["grid"]["losses_wh"] is None
+
+
+def test_json_takes_the_time_of_the_power_flow(full_run: RunResult) -> None:
+    full_run.timings_s["grid"] = 0.75
+    timings = run_json(full_run, None)["timings_s"]
+    assert isinstance(timings, dict)
+    assert timings["grid"] == 0.75
