@@ -1,5 +1,6 @@
 """Files to model objects: scenarios, tariffs, profiles, homes; checks collect all problems."""
 
+from gridpact.inputs.calendar import parse_zone
 from gridpact.inputs.homes import homes_of
 from gridpact.inputs.profiles import load_profiles
 from gridpact.inputs.scenario import builtin_scenario, load_scenario, validate_scenario
@@ -10,6 +11,7 @@ __all__ = [
     "homes_of",
     "load_profiles",
     "load_scenario",
+    "parse_zone",
     "slot_prices",
     "validate_scenario",
 ]

@@ -96,6 +96,12 @@ class Books:
             remarks.append(
                 f"{len(collapsed)} slots have no power flow: the network cannot carry their load"
             )
+        unlearned = self.trader.population.unlearned_days
+        if unlearned:
+            remarks.append(
+                f"{unlearned} of {len(self.profiles.days)} days were forecast as a week before: "
+                "learning needs 14 days of history; set season_days to 14 or more"
+            )
         if self.trader.lines is not None:
             remarks.extend(self.trader.lines.result().unsupplied)
         return remarks

@@ -95,6 +95,8 @@ class Population:
         self.metered_wh: IntArray = np.zeros(shape, dtype=np.int64)
         """What the meters saw."""
         self._bands: dict[float, IntArray] = {}
+        self.unlearned_days = 0
+        """Days that a learned forecast was asked for and the history was too short."""
 
     def begin_day(self, first: int, end: int, trade_prices: Sequence[int]) -> None:
         """Forecast a day and let every home plan it and half of the next.
@@ -112,6 +114,7 @@ class Population:
         if self._learned is not None:
             band = self._learned.path(first, slots)
             path_wh = band.middle_wh
+            self.unlearned_days += not band.learned
             for share, quantile_wh in band.quantiles().items():
                 held = self._bands.setdefault(share, np.zeros_like(self.expected_wh))
                 held[:, today] = quantile_wh[:, : end - first]
