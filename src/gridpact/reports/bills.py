@@ -76,7 +76,7 @@ def _notes(result: RunResult) -> str:
             "bills of seller and buyer as not delivered, without an amount."
         )
     if result.credits:
-        notes += " These are the bills as issued; what was corrected later follows below."
+        notes += " Corrections are included; the bills as issued follow below."
     return notes
 
 

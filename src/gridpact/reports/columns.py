@@ -155,47 +155,77 @@ SLOTS: Table[SlotResult] = Table(
     ),
 )
 
-BILLS: Table[BillResult] = Table(
+
+@dataclass(frozen=True, slots=True)
+class IssuedBill:
+    """A bill with what corrections changed after it was issued."""
+
+    result: BillResult
+    change_nano: int
+
+
+def _issued_bills(result: RunResult) -> Iterator[IssuedBill]:
+    changes = {
+        (each.day, each.participant_id): each.note.change.total_nano for each in result.credits
+    }
+    for bill in result.bills:
+        yield IssuedBill(bill, changes.get((bill.day, bill.participant_id), 0))
+
+
+BILLS: Table[IssuedBill] = Table(
     "bills",
     "one row per billing day and participant, by day, then participant",
-    lambda result: result.bills,
+    _issued_bills,
     (
-        _text("billing_day", lambda each: each.day, "day in the scenario's time zone"),
-        _text("participant", lambda each: each.participant_id, "whose bill it is"),
-        _whole("bought_wh", lambda each: each.bill.bought_wh, "bought from other members"),
-        _whole("sold_wh", lambda each: each.bill.sold_wh, "sold to other members"),
+        _text("billing_day", lambda each: each.result.day, "day in the scenario's time zone"),
+        _text("participant", lambda each: each.result.participant_id, "whose bill it is"),
+        _whole("bought_wh", lambda each: each.result.bill.bought_wh, "bought from other members"),
+        _whole("sold_wh", lambda each: each.result.bill.sold_wh, "sold to other members"),
         _whole(
             "grid_import_wh",
-            lambda each: each.bill.grid_import_wh,
+            lambda each: each.result.bill.grid_import_wh,
             "taken beyond its trades, at the retail tariff",
         ),
         _whole(
             "grid_export_wh",
-            lambda each: each.bill.grid_export_wh,
+            lambda each: each.result.bill.grid_export_wh,
             "fed in beyond its trades, at the feed-in tariff",
         ),
-        _whole("purchases_nano", lambda each: each.bill.purchases_nano, "for `bought_wh`"),
-        _whole("sales_nano", lambda each: each.bill.sales_nano, "for `sold_wh`"),
-        _whole("network_fees_nano", lambda each: each.bill.fees_nano, "network fees"),
-        _whole("grid_import_nano", lambda each: each.bill.grid_import_nano, "for `grid_import_wh`"),
-        _whole("grid_export_nano", lambda each: each.bill.grid_export_nano, "for `grid_export_wh`"),
+        _whole("purchases_nano", lambda each: each.result.bill.purchases_nano, "for `bought_wh`"),
+        _whole("sales_nano", lambda each: each.result.bill.sales_nano, "for `sold_wh`"),
+        _whole("network_fees_nano", lambda each: each.result.bill.fees_nano, "network fees"),
+        _whole(
+            "grid_import_nano",
+            lambda each: each.result.bill.grid_import_nano,
+            "for `grid_import_wh`",
+        ),
+        _whole(
+            "grid_export_nano",
+            lambda each: each.result.bill.grid_export_nano,
+            "for `grid_export_wh`",
+        ),
         _whole(
             "lost_deposits_nano",
-            lambda each: each.bill.lost_deposits_nano,
+            lambda each: each.result.bill.lost_deposits_nano,
             "deposits of sealed orders that were not revealed",
         ),
-        _whole("total_nano", lambda each: each.bill.total_nano, "the bill: sum of all lines"),
+        _whole(
+            "total_nano",
+            lambda each: each.result.bill.total_nano,
+            "the bill as issued: sum of all lines",
+        ),
+        _whole("corrections_nano", lambda each: each.change_nano, "what a credit note changes"),
         _whole(
             "without_market_nano",
-            lambda each: each.baseline_nano,
-            "the same readings with feed-in and retail tariff alone",
+            lambda each: each.result.baseline_nano,
+            "the last readings with feed-in and retail tariff alone",
         ),
         _whole(
             "difference_nano",
-            lambda each: each.bill.total_nano - each.baseline_nano,
-            "what the market brought",
+            lambda each: each.result.bill.total_nano + each.change_nano - each.result.baseline_nano,
+            "what the market brought: bill and corrections less `without_market_nano`",
         ),
-        _whole("lines", lambda each: each.bill.lines, "number of lines"),
+        _whole("lines", lambda each: each.result.bill.lines, "number of lines"),
     ),
 )
 

@@ -53,6 +53,7 @@ def loading_figure(result: RunResult, timeline: Timeline) -> Figure:
     )
     data = [loading]
     layout = one_panel(timeline)
+    layout["showlegend"] = True
     shown = [value for value in loading["y"] if value is not None]
     layout["yaxis"] |= {
         "title": title("%"),

@@ -87,7 +87,7 @@ def _shortfalls(result: RunResult) -> Html:
     """Everything that was due and was not there, by name."""
     found = [each for home in result.homes for each in home.shortfalls]
     if not found:
-        return tag("p", "Every load ran and every vehicle left with what it needed.")
+        return tag("p", "Nothing that was due was missing.")
     zone = zone_of(result.scenario.time_zone)
     rows = (
         (

@@ -46,6 +46,8 @@ def test_slots_and_bills_are_exact(full_run: RunResult, tmp_path: Path) -> None:
     ann, ben = read(full_run, tmp_path, "bills")
     assert ann["difference_nano"] == 15_000_000
     assert (ben["participant"], ben["lost_deposits_nano"]) == ("ben", -1_000_000)
+    assert (ben["total_nano"], ben["corrections_nano"]) == (-195_000_000, 15_000_000)
+    assert ben["difference_nano"] == -195_000_000 + 15_000_000 + 190_000_001
 
 
 def test_lines_of_bills_then_of_credit_notes(full_run: RunResult, tmp_path: Path) -> None:

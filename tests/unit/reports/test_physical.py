@@ -203,7 +203,7 @@ def test_homes_without_shortfalls_say_so(full_run: RunResult) -> None:
     idle = tuple(dataclasses.replace(each, stored_wh=0) for each in full_run.slots)
     run = dataclasses.replace(full_run, homes=full_run.homes[:1], slots=idle)
     page = parsed(run)
-    assert "Every load ran and every vehicle left with what it needed." in words(page, "homes")
+    assert "Nothing that was due was missing." in words(page, "homes")
     assert "storage" not in figures_of(page)
 
 
@@ -248,7 +248,7 @@ def test_corrections_lead_from_the_old_total_to_the_new(full_run: RunResult) -> 
     page = parsed(full_run)
     cells = [cell.text for cell in page.all("td")]
     minus = "\N{MINUS SIGN}"
-    row = cells.index(f"{minus}0.1800")
+    row = cells.index("2016-06-09") + 3
     assert cells[row - 4 : row + 1] == [
         *("ben", "2016-06-09", f"{minus}0.1950", "+0.0150", f"{minus}0.1800")
     ]
@@ -269,7 +269,7 @@ def test_bills_show_lost_deposits_only_where_one_was_lost(
     assert "Lost deposits" not in headings(trading_run)
     notes = words(parsed(full_run), "bills")
     assert "The 0.120 kWh that the grid could not carry" in notes
-    assert "as issued" in notes
+    assert "Corrections are included" in notes
     assert "could not carry" not in words(parsed(trading_run), "bills")
 
 
@@ -278,3 +278,19 @@ def test_spilled_sun_and_storage_are_said(full_run: RunResult, trading_run: RunR
     assert "Batteries took in 0.200 kWh more than they gave back." in text
     assert "0.040 kWh of sun were not fed in" in text
     assert "Batteries" not in words(parsed(trading_run), "energy")
+
+
+def test_bills_table_includes_corrections(full_run: RunResult, trading_run: RunResult) -> None:
+    """The baseline is that of the last readings, so only the corrected bill compares with it."""
+    assert "+0.0100" in [cell.text for cell in parsed(full_run).all("td", **{"class": "better"})]
+
+    def row(run: RunResult) -> list[int]:
+        cells = [cell for cell in parsed(run).all("td") if "data-value" in cell.attributes]
+        start = [cell.text for cell in cells].index("ben")
+        return [int(cell.attributes["data-value"]) for cell in cells[start + 1 :][:8]]
+
+    *energies, fees, lost, total, baseline = row(full_run)
+    assert energies == [500, 0, 250, 0]
+    assert (fees, lost) == (-10_000_000, -1_000_000)
+    assert (total, baseline) == (-180_000_000, -190_000_001)
+    assert row(trading_run)[2] == 300
