@@ -111,6 +111,7 @@ def genesis_with(
     *,
     tie: TieRule = TieRule.PRO_RATA,
     orders_per_slot: int = 3,
+    sealed_deposit_nano: int = 0,
     limits: Limits = DEFAULT_LIMITS,
     fallback: FallbackRule | None = None,
     parties: Iterable[tuple[str, Role]] = (),
@@ -132,8 +133,8 @@ def genesis_with(
         network="",
         previous=b"",
         markets=[
-            Market(MARKET, LENGTH_S, tie, orders_per_slot),
-            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot),
+            Market(MARKET, LENGTH_S, tie, orders_per_slot, sealed_deposit_nano),
+            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot, 0),
         ],
         parties=[GenesisParty(party, keys.pair(party)[0], int(role)) for party, role in everybody],
         validators=[Validator(party, 1) for party in VALIDATORS],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gridpact.contracts import money, orders, phases, readings, registry, tariffs
+from gridpact.contracts import closing, money, orders, phases, readings, registry, tariffs
 from gridpact.contracts.bodies import (
     CancelOrder,
+    CloseAccount,
     Deposit,
     GrantRole,
     Kind,
@@ -50,6 +51,7 @@ KINDS: dict[int, KindRule] = {
     ),
     Kind.GRANT_ROLE: _rule(GrantRole, None, Role.OPERATOR, registry.grant_role),
     Kind.ROTATE_KEY: _rule(RotateKey, None, _ANYBODY, registry.rotate_key),
+    Kind.CLOSE_ACCOUNT: _rule(CloseAccount, None, Role.OPERATOR, closing.close_account),
     Kind.DEPOSIT: _rule(Deposit, MoneyPayload, Role.OPERATOR, money.deposit),
     Kind.WITHDRAW: _rule(Withdraw, MoneyPayload, Role.MEMBER, money.withdraw),
     Kind.TARIFF: _rule(SetTariff, None, Role.PRICE_AUTHORITY, tariffs.set_tariff),
