@@ -27,7 +27,7 @@ from gridpact.ledger import Document, Entry
 from gridpact.ledger.blocks import FORMAT_VERSION, Proposal, Record, record_hash
 from gridpact.ledger.envelope import Transaction
 from gridpact.model import SlotState, Verdict
-from gridpact.node.base import check_base, check_lines, line_count
+from gridpact.node.base_state import check_base, check_lines, line_count
 from gridpact.node.embedded import embedded_state
 from gridpact.node.history import PublicHistory, differences
 from gridpact.node.signature_worker import verify_signature

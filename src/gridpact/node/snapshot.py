@@ -18,7 +18,7 @@ from gridpact.ledger.snapshots import (
     snapshot_bytes,
     snapshot_of,
 )
-from gridpact.node.base import check_lines, line_count
+from gridpact.node.base_state import check_lines, line_count
 from gridpact.node.history import first_state_of
 from gridpact.node.store import LedgerStore
 from gridpact.node.tables import NAMESPACE_BY_NAME

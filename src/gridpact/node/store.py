@@ -31,6 +31,8 @@ from gridpact.node.tables import NAMESPACE_BY_NAME, TOTALS, LedgerTables, transl
 DATABASE = "ledger.sqlite"
 GENESIS = "genesis.json"
 LOCK = "lock"
+WIPE_WAITS_MS = 2_000
+"""How long old bytes wait for readers to end before somebody is asked to end them."""
 
 
 class Forgetting(msgspec.Struct, frozen=True):
@@ -291,6 +293,7 @@ class LedgerStore(LedgerTables):
         """
         with translated(self.folder):
             self._db.execute("PRAGMA secure_delete = ON")
+            self._db.execute(f"PRAGMA busy_timeout = {WIPE_WAITS_MS}")
             self._db.execute("VACUUM")
             busy, _, _ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:

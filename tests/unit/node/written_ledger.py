@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.ledger_bench import KWH, LENGTH_S, SLOT, UNIT, Bench, Signed, genesis_with
+
 from gridpact.contracts.application import BlockResult, Candidate, Unreadable
 from gridpact.contracts.bodies import CloseAccount, Kind
 from gridpact.ledger.blocks import Proposal
-from gridpact.model import Phase, Quality
+from gridpact.model import Party, Phase, Quality
 from gridpact.node import LedgerStore, SimulatedKeys
-from ledger_bench import KWH, LENGTH_S, SLOT, UNIT, Bench, Signed, genesis_with
 
 SEED = 7
 MEMBERS = ("ann", "bob", "cyd")
@@ -42,8 +43,8 @@ class WrittenBench(Bench):
         bench.application.state._groups.clear()
         bench.application.restore(bench.store.entries(), *tip)
         for key, entry in bench.application.state.entries.items():
-            if key.startswith("party/"):
-                bench.wallet._nonces[key.partition("/")[2]] = entry.value.nonce  # type: ignore[attr-defined]
+            if isinstance(entry.value, Party):
+                bench.wallet._nonces[key.partition("/")[2]] = entry.value.nonce
         return bench
 
     def _execute(self, proposal: Proposal, candidates: list[Candidate | Unreadable]) -> BlockResult:

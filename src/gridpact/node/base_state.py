@@ -46,7 +46,7 @@ def check_base(store: LedgerTables, base: Base, found: Callable[[str], None]) ->
     if root_of(entries) != record.market_root:
         found(f"base: its state does not have the root of block {base.height}")
     if store.kept_hash(base.height) != base.kept:
-        found("base: old events, annual totals or lines of closed accounts have changed")
+        found("base: old events, annual totals, first state or lines of closed accounts changed")
     if not 1 <= base.first <= base.height + 1:
         found(f"base: block {base.first} cannot be the first one here")
     rows = store.first_rows()
