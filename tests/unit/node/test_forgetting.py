@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +222,25 @@ def test_a_crash_between_the_steps_can_be_repeated(
     done = forget_participant(ledger, "ann", SEED)
     assert done.already == (step == "wipe")
     assert done.totals["2023"][LineKind.PURCHASE] < 0
+    assert left_in(ledger, wanted) == []
+    assert audit_ledger(ledger).violations == []
+
+
+@pytest.mark.parametrize("step", ["forget", "wipe"])
+def test_a_process_that_dies_leaves_a_ledger_that_can_go_on(ledger: Path, step: str) -> None:
+    """Nothing is closed, so log and lock lie there as the crash left them."""
+    wanted = personal_bytes(ledger, "ann")
+    script = (
+        "import os, sys; from pathlib import Path; from gridpact.node import LedgerStore\n"
+        "from gridpact.node import forget_participant\n"
+        "setattr(LedgerStore, sys.argv[2], lambda *_: os._exit(9))\n"
+        f"forget_participant(Path(sys.argv[1]), 'ann', {SEED})"
+    )
+    command = [sys.executable, "-c", script, str(ledger), step]
+    assert subprocess.run(command, check=False).returncode == 9
+    assert audit_ledger(ledger).violations == []
+    assert left_in(ledger, wanted)
+    forget_participant(ledger, "ann", SEED)
     assert left_in(ledger, wanted) == []
     assert audit_ledger(ledger).violations == []
 
