@@ -71,6 +71,7 @@ OPEN_MODULES = {
     "gridpact.ledger.blocks": "what an engine decides and what its record says",
     "gridpact.ledger.envelope": "what is signed",
     "gridpact.ledger.proofs": "offline proofs",
+    "gridpact.ledger.snapshots": "states as files",
     "gridpact.ledger.statemap": "the tree over the state, and its proofs",
     "gridpact.ledger.trees": "the trees over lists, and their proofs",
 }
