@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from gridpact.contracts import phases, settling
 from gridpact.contracts.bodies import CancelOrder, Kind
+from gridpact.contracts.books import SlotBooks
 from gridpact.contracts.call import Call
 from gridpact.contracts.keys import position_key, slot_key
 from gridpact.contracts.kinds import KINDS
@@ -240,9 +241,9 @@ def a_lost_watt_hour(patch: pytest.MonkeyPatch) -> None:
 
 
 def escrow_that_settlement_forgets(patch: pytest.MonkeyPatch) -> None:
-    honest = settling._SlotBooks.enter
+    honest = SlotBooks.enter
     patch.setattr(
-        settling._SlotBooks,
+        SlotBooks,
         "enter",
         lambda self, owner, escrow_nano, lines: honest(self, owner, 0 * escrow_nano, lines),
     )

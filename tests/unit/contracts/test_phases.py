@@ -56,6 +56,7 @@ def test_a_slot_opens_empty(bench: Bench) -> None:
         orders=0,
         trades=0,
         traded_wh=0,
+        curtailed_wh=0,
         second_stage_wh=0,
         turnover_nano=0,
         reference_price_micro_per_kwh=-1,
