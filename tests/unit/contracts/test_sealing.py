@@ -30,6 +30,7 @@ from gridpact.model import (
     LineKind,
     Order,
     Phase,
+    Role,
     Seal,
     Side,
     TieRule,
@@ -414,7 +415,7 @@ def test_after_the_phase_no_seal_is_left_to_reveal(bench: Bench) -> None:
 
 def test_who_is_no_participant_reveals_nothing() -> None:
     bench = market()
-    bench.accept(bench.grant(AUDITOR, ledger_bench.Role.MEMBER))
+    bench.accept(bench.grant(AUDITOR, Role.MEMBER))
     bench.open(first_s=NEXT + LENGTH_S)
     bench.refuse(bench.seal(AUDITOR, BID), Verdict.UNKNOWN_PARTY)
     bench.refuse(bench.reveal(AUDITOR, 1, BID), Verdict.UNKNOWN_PARTY)
