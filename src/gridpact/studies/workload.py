@@ -432,7 +432,7 @@ class Workload:
         return signed
 
 
-_AFTER = dict(zip((None, *OPEN_PHASES), OPEN_PHASES, strict=False))
+_AFTER: dict[Phase | None, Phase] = dict(zip((None, *OPEN_PHASES), OPEN_PHASES, strict=False))
 """The step that follows each phase; the first one follows None."""
 
 
