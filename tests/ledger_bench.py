@@ -130,6 +130,7 @@ def genesis_with(
     tie: TieRule = TieRule.PRO_RATA,
     orders_per_slot: int = 3,
     sealed_deposit_nano: int = 0,
+    other_deposit_nano: int = 0,
     limits: Limits = DEFAULT_LIMITS,
     fallback: FallbackRule | None = None,
     parties: Iterable[tuple[str, Role]] = (),
@@ -152,7 +153,7 @@ def genesis_with(
         previous=b"",
         markets=[
             Market(MARKET, LENGTH_S, tie, orders_per_slot, sealed_deposit_nano),
-            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot, 0),
+            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot, other_deposit_nano),
         ],
         parties=[GenesisParty(party, keys.pair(party)[0], int(role)) for party, role in everybody],
         validators=[Validator(party, 1) for party in VALIDATORS],
