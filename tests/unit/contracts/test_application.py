@@ -106,8 +106,8 @@ def test_every_field_of_the_genesis_is_in_the_chains_name() -> None:
     genesis = Bench().genesis
     names = {genesis_hash(genesis)}
     for field, value in {
-        "version": 2,
-        "app_version": 2,
+        "version": 1,
+        "app_version": 1,
         "chain": "bench-2",
         "currency": "CHF",
         "network": "grid",
