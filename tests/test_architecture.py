@@ -68,6 +68,7 @@ OPEN_MODULES = {
     "gridpact.model.asset_checks": "what is wrong with an asset",
     "gridpact.model.assets": "nouns of homes: batteries, loads, vehicles, plans",
     "gridpact.model.grid": "nouns of the network and its flows",
+    "gridpact.node.audit": "the auditor's replay and what it found",
     "gridpact.ledger.blocks": "what an engine decides and what its record says",
     "gridpact.ledger.envelope": "what is signed",
     "gridpact.ledger.proofs": "offline proofs",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 
 from gridpact import __version__
 from gridpact.model import RunResult
-from gridpact.node import AuditReport, LedgerStore, audit_ledger, prove_bill
+from gridpact.node import LedgerStore, audit_ledger, prove_bill
+from gridpact.node.audit import AuditReport
 from gridpact.reports import ORDERS, frame_of, table, write_report
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from gridpact.cli.run import MANIFEST
 from gridpact.errors import StoreError
 from gridpact.files import sync_folder
 
@@ -23,6 +22,8 @@ def copies_of(folder: Path, participant: str) -> list[Path]:
     Raises:
         StoreError: a file cannot be read.
     """
+    from gridpact.api import MANIFEST
+
     home = folder.resolve().parent
     if not (home / MANIFEST).is_file():
         return []
