@@ -48,6 +48,7 @@ LAYER = {
     "": 8,  # gridpact/__init__.py, which re-exports for researchers
 }
 WITHIN_A_LAYER = {
+    ("api", "reports"): "a run from Python has the tables and pages of a run from the terminal",
     ("market", "market.integer"): "the room joins its two halves",
     ("market", "market.solvers"): "the room joins its two halves",
     ("market.solvers", "market.integer"): "a solver's certificate is checked by the integer half",
@@ -70,6 +71,7 @@ OPEN_MODULES = {
     "gridpact.ledger.blocks": "what an engine decides and what its record says",
     "gridpact.ledger.envelope": "what is signed",
     "gridpact.ledger.proofs": "offline proofs",
+    "gridpact.ledger.snapshots": "states as files",
     "gridpact.ledger.statemap": "the tree over the state, and its proofs",
     "gridpact.ledger.trees": "the trees over lists, and their proofs",
 }

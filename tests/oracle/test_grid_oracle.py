@@ -20,6 +20,8 @@ import pytest
 from gridpact.errors import InputError
 from gridpact.grid import GridModel, load_network, nominal_load, power_flow
 from gridpact.inputs import builtin_scenario
+from gridpact.model import Scenario
+from gridpact.model.grid import Network
 from gridpact.studies.bench_powerflow import load_of, pandapower_net
 
 with warnings.catch_warnings():
@@ -56,6 +58,11 @@ NAMES = (
 
 def solve(net: Any) -> None:
     pandapower.runpp(net, calculate_voltage_angles=True, tolerance_mva=1e-10, max_iteration=30)
+
+
+def built_in_network(scenario: Scenario) -> Network:
+    assert scenario.network is not None
+    return load_network(scenario.network.reference, scenario.network.folder)
 
 
 def assert_same(flow: Any, net: Any, row: int = 0) -> None:
@@ -108,7 +115,7 @@ def test_every_switch_of_a_real_grid_opened_in_turn(tmp_path: Path) -> None:
 def test_the_built_in_grid_through_its_day() -> None:
     """Every twelfth slot of the built-in day, built up in pandapower from our tables."""
     scenario = builtin_scenario()
-    network = load_network(scenario.network, Path())
+    network = built_in_network(scenario)
     p_w, q_var = load_of(scenario, network)
     flow = GridModel(network).flow(p_w, q_var)
     net = pandapower_net(network)
@@ -149,7 +156,7 @@ def test_grids_of_the_simbench_package(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_both_fail_beyond_the_same_load() -> None:
     """At 87 % of forty times the evening both converge, at 110 % neither does."""
     scenario = builtin_scenario()
-    network = load_network(scenario.network, Path())
+    network = built_in_network(scenario)
     p_w, q_var = (values[[30]] * 40 for values in load_of(scenario, network))
     model, net = GridModel(network), pandapower_net(network)
     for share, converges in ((0.86, True), (1.1, False)):

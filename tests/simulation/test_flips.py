@@ -33,7 +33,8 @@ from gridpact.contracts.bodies import (
 from gridpact.contracts.genesis import genesis_from_json
 from gridpact.errors import InputError, StoreError
 from gridpact.model import OPERATOR, Phase, Side, Verdict
-from gridpact.node import AuditReport, EmbeddedEngine, LedgerStore, audit_ledger
+from gridpact.node import EmbeddedEngine, LedgerStore, audit_ledger
+from gridpact.node.audit import AuditReport
 from gridpact.node.signature_worker import verify_signature
 from gridpact.studies.workload import (
     MARKET,

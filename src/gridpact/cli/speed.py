@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from gridpact.cli.output import print_json
 from gridpact.errors import InputError, Problem
 
+DAYS_MAX = 365
 BENCHES = ("clearing", "ledger", "powerflow", "agents", "day")
 
 
@@ -22,14 +24,24 @@ def bench(
     name: Annotated[
         str | None, typer.Argument(help=f"One of {', '.join(BENCHES)}; all when left out.")
     ] = None,
+    days: Annotated[
+        int | None, typer.Option(help="Of `bench day`: trade this many days; 365 is a year.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Measure speed; absolute figures depend on the machine, ratios less.
 
-    Example: `gridpact bench clearing`
+    Example: `gridpact bench clearing` or `gridpact bench day --days 30`
     """
+    problems = []
     if name is not None and name not in BENCHES:
-        raise InputError([Problem("bench", f"{name!r} is not one of: {', '.join(BENCHES)}")])
+        problems.append(Problem("bench", f"{name!r} is not one of: {', '.join(BENCHES)}"))
+    if days is not None and name != "day":
+        problems.append(Problem("--days", "has no meaning here; allowed: with `bench day` only"))
+    if days is not None and not 1 <= days <= DAYS_MAX:
+        problems.append(Problem("--days", f"{days} is not in 1..{DAYS_MAX}"))
+    if problems:
+        raise InputError(problems)
     from gridpact.studies.bench_agents import bench_agents
     from gridpact.studies.bench_clearing import bench_clearing
     from gridpact.studies.bench_day import bench_day
@@ -41,7 +53,7 @@ def bench(
         "ledger": bench_ledger,
         "powerflow": bench_powerflow,
         "agents": bench_agents,
-        "day": bench_day,
+        "day": partial(bench_day, 1 if days is None else days),
     }
     results: dict[str, dict[str, object]] = {}
     for chosen in BENCHES if name is None else (name,):

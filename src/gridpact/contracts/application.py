@@ -3,7 +3,7 @@
 It joins the ledger kernel with the handlers. No verdict and no state depends on height, header
 time, position in a block or engine: the same transactions per phase give the same market root.
 
-`snapshots` follow with pruning; until then a replica starts from genesis.
+A replica starts from genesis or, with `restore`, from a snapshot (`ledger.snapshots`).
 """
 
 from __future__ import annotations

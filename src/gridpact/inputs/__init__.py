@@ -1,13 +1,17 @@
-"""Files to model objects: scenarios, tariffs, profiles; every check collects all problems."""
+"""Files to model objects: scenarios, tariffs, profiles, homes; checks collect all problems."""
 
+from gridpact.inputs.calendar import parse_zone
+from gridpact.inputs.homes import homes_of
 from gridpact.inputs.profiles import load_profiles
 from gridpact.inputs.scenario import builtin_scenario, load_scenario, validate_scenario
 from gridpact.inputs.tariffs import slot_prices
 
 __all__ = [
     "builtin_scenario",
+    "homes_of",
     "load_profiles",
     "load_scenario",
+    "parse_zone",
     "slot_prices",
     "validate_scenario",
 ]

@@ -13,13 +13,22 @@ from typing import Any
 
 from gridpact.errors import InputError, Problem
 from gridpact.inputs import simbench
-from gridpact.inputs.calendar import FIRST_DATE, LAST_DATE, SECONDS_PER_DAY
-from gridpact.inputs.members import Offered, read_members
+from gridpact.inputs.calendar import (
+    FIRST_DATE,
+    LAST_DATE,
+    SECONDS_PER_DAY,
+    midnight_s,
+    parse_zone,
+)
+from gridpact.inputs.connections import read_network
+from gridpact.inputs.homes import RunDays
+from gridpact.inputs.members import MONEY_MAX_MICRO, Offered, read_members
 from gridpact.inputs.profile_table import read_profile_source, read_zone
 from gridpact.inputs.profiles import coverage_problems, load_profiles
 from gridpact.inputs.tables import Findings, TableReader, shown
 from gridpact.inputs.tariffs import read_tariff
-from gridpact.model import NetworkPolicy, Scenario, TieRule
+from gridpact.model import MeteringPolicy, Reporting, Scenario, Slot, TieRule
+from gridpact.model.assets import PERMILLE
 from gridpact.units import INT64_MAX
 
 VERSION = 1
@@ -30,6 +39,7 @@ ORDERS_PER_SLOT_MAX = 100
 BUILTIN = ("rural-day",)
 """Scenarios that ship with the package."""
 TIES = {"pro_rata": TieRule.PRO_RATA, "time": TieRule.TIME}
+REPORTINGS = {"meter": Reporting.METER, "metering_operator": Reporting.METERING_OPERATOR}
 _DATA_ROOTS = frozenset(
     {"first_day", "days", "slot_length_s", "time_zone", "profiles", "agents", "participant"}
 )
@@ -98,37 +108,49 @@ def _read(path: Path) -> tuple[Scenario, Findings]:
     source = top.table("profiles")
     profiles, columns = read_profile_source(source, path.parent, time_zone)
     of_grid = None if source.faulty("source") else profiles.file is None
-    if of_grid and slot_length_s != simbench.INTERVAL_S and not top.faulty("slot_length_s"):
-        top.problem(
-            "slot_length_s",
-            f"{slot_length_s} is not the interval of the SimBench profiles; allowed: "
-            f"{simbench.INTERVAL_S}; set slot_length_s = {simbench.INTERVAL_S}",
-        )
+    if of_grid:
+        _check_interval(top, slot_length_s)
     network, market = top.table("network"), top.table("market")
-    reference = _reference(network, of_grid=of_grid)
+    policy, connections = read_network(network, path.parent, of_grid=of_grid)
     region = network.name("region", default="local")
+    first_day = top.day("first_day", FIRST_DATE, LAST_DATE)
+    days = top.integer("days", 1, DAYS_MAX, default=1)
+    zone = parse_zone(time_zone)
+    tariff = read_tariff(top.table("tariff"), region, slot_length_s)
+    members, forecasting = read_members(
+        top,
+        Offered(
+            of_grid=of_grid,
+            file=profiles.file.name if profiles.file else "",
+            columns=columns,
+            has_network=policy is not None,
+            connections=connections,
+        ),
+        RunDays(first_day, days, zone, Slot(midnight_s(first_day, zone), slot_length_s)),
+    )
     scenario = Scenario(
         name=top.name("name"),
         seed=top.integer("seed", 0, INT64_MAX, default=1),
         currency=_currency(top),
         time_zone=time_zone,
-        first_day=top.day("first_day", FIRST_DATE, LAST_DATE),
-        days=top.integer("days", 1, DAYS_MAX, default=1),
+        first_day=first_day,
+        days=days,
         slot_length_s=slot_length_s,
         market_id=market.name("id", default="local"),
         tie=market.choice("tie", TIES, default="pro_rata"),
         orders_per_slot=market.integer("orders_per_slot", 1, ORDERS_PER_SLOT_MAX, default=4),
-        network=NetworkPolicy(reference, path.parent) if reference else None,
-        tariff=read_tariff(top.table("tariff"), region, slot_length_s),
+        network=policy,
+        tariff=tariff,
         profiles=profiles,
-        members=read_members(
-            top,
-            Offered(
-                of_grid=of_grid,
-                file=profiles.file.name if profiles.file else "",
-                columns=columns,
-                has_network=bool(reference),
-            ),
+        members=members,
+        forecasting=forecasting,
+        metering=_metering(top.table("metering")),
+        sealed_deposit_micro=market.integer(
+            "sealed_deposit_micro",
+            0,
+            MONEY_MAX_MICRO,
+            default=0,
+            remedy="give micro-currency: a deposit of 0.10 is 100000",
         ),
     )
     network.finish()
@@ -172,6 +194,15 @@ def _slot_length(top: TableReader) -> int:
     return value
 
 
+def _check_interval(top: TableReader, slot_length_s: int) -> None:
+    if slot_length_s != simbench.INTERVAL_S and not top.faulty("slot_length_s"):
+        top.problem(
+            "slot_length_s",
+            f"{slot_length_s} is not the interval of the SimBench profiles; allowed: "
+            f"{simbench.INTERVAL_S}; set slot_length_s = {simbench.INTERVAL_S}",
+        )
+
+
 def _currency(top: TableReader) -> str:
     allowed = "three capital letters, an ISO 4217 code such as 'EUR'"
     value = top.text("currency", allowed)
@@ -180,12 +211,10 @@ def _currency(top: TableReader) -> str:
     return value
 
 
-def _reference(network: TableReader, *, of_grid: bool | None) -> str:
-    """The network's reference; empty without one."""
-    allowed = f'"{simbench.REFERENCE}", the network that ships with the package'
-    default = simbench.REFERENCE if of_grid else ""
-    value = network.text("reference", allowed, default=default)
-    if value not in {"", simbench.REFERENCE}:
-        network.problem("reference", f"{shown(value)} is not known; allowed: {allowed}; correct it")
-        return default
-    return value
+def _metering(table: TableReader) -> MeteringPolicy:
+    policy = MeteringPolicy(
+        reporting=table.choice("reporting", REPORTINGS, default="meter"),
+        late_permille=table.integer("late_permille", 0, PERMILLE, default=0),
+    )
+    table.finish()
+    return policy

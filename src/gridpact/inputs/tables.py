@@ -78,6 +78,11 @@ class TableReader:
         """Whether one of `keys` has a problem, so that its value means nothing."""
         return not self._faulty.isdisjoint(keys)
 
+    @property
+    def sound(self) -> bool:
+        """Whether no key of this table has a problem; those of tables inside it do not count."""
+        return not self._faulty
+
     def has(self, key: str) -> bool:
         """Whether the file gives `key`; asking makes the key a known one."""
         self._asked.add(key)
@@ -106,6 +111,37 @@ class TableReader:
             remedy = remedy or "give a number in this range"
             self.problem(key, f"{shown(value)} is not allowed; allowed: {allowed}; {remedy}")
             return low if default is None else default
+        return value
+
+    def real(self, key: str, low: float, high: float, *, default: float) -> float:
+        """A number from `low` to `high`, with or without a decimal point."""
+        if not self.has(key):
+            return default
+        value = self._values[key]
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
+            self.problem(
+                key,
+                f"{shown(value)} is not allowed; allowed: a number from {low:g} to {high:g}; give "
+                "a number in this range",
+            )
+            return default
+        return float(value)
+
+    def boolean(self, key: str, *, default: bool) -> bool:
+        """`true` or `false`."""
+        if not self.has(key):
+            return default
+        value = self._values[key]
+        if not isinstance(value, bool):
+            self.problem(
+                key,
+                f"{shown(value)} is not allowed; allowed: true | false; write it without quotes",
+            )
+            return default
         return value
 
     def text(self, key: str, allowed: str, *, default: str | None = None) -> str:
@@ -162,7 +198,7 @@ class TableReader:
         """A sub-table; an empty one when the file has none."""
         value = self._values[key] if self.has(key) else {}
         if not isinstance(value, dict):
-            self.problem(key, f"{shown(value)} is not a table; write [{self.where(key)}]")
+            self.problem(key, f"{shown(value)} is not a table; write [{self._header(key)}]")
             value = {}
         return TableReader(value, self._findings, self.where(key))
 
@@ -171,13 +207,17 @@ class TableReader:
         value = self._values[key] if self.has(key) else []
         if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
             self.problem(
-                key, f"{shown(value)} is not a list of tables; write [[{self.where(key)}]]"
+                key, f"{shown(value)} is not a list of tables; write [[{self._header(key)}]]"
             )
             value = []
         return [
             TableReader(row, self._findings, f"{self.where(key)}[{number}]")
             for number, row in enumerate(value, start=1)
         ]
+
+    def _header(self, key: str) -> str:
+        """How a file writes the name of a table inside this one: without counting."""
+        return re.sub(r"\[\d+\]", "", self.where(key))
 
     def refuse(self, keys: Iterable[str], reason: str) -> None:
         """Keys that are known but have no meaning here: never ignored, always a problem."""

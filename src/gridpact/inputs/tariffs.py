@@ -5,24 +5,22 @@ Windows follow the wall clock of the scenario's time zone.
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gridpact.inputs.calendar import SECONDS_PER_MINUTE, parse_zone
+from gridpact.inputs.daily import WEEKDAYS, check_span, read_days, read_minute
 from gridpact.inputs.tables import shown
 from gridpact.model import SlotPrices, Tariff, TariffWindow
+from gridpact.model.assets import MINUTES_PER_DAY
 from gridpact.units import QUANTITY_MAX
 
 if TYPE_CHECKING:
     from gridpact.inputs.tables import TableReader
     from gridpact.model import Slot
 
-WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-MINUTES_PER_DAY = 1440
 PRICE_KEYS = ("feed_in_micro_per_kwh", "retail_micro_per_kwh")
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
 
 
 def slot_prices(tariff: Tariff, time_zone: str, slot: Slot) -> SlotPrices:
@@ -104,58 +102,25 @@ def _check_room(table: TableReader, base: Tariff, prices: Tariff | TariffWindow)
 def _window(row: TableReader, base: Tariff, slot_length_s: int) -> TariffWindow:
     if not any(row.has(key) for key in PRICE_KEYS):
         row.problem(PRICE_KEYS[1], f"is missing; give it, or {PRICE_KEYS[0]}, or both")
-    from_minute = _minute(row, "from", slot_length_s)
-    if from_minute == MINUTES_PER_DAY:
-        row.problem("from", "'24:00' is the end of a day; write \"00:00\" of the day after")
     window = TariffWindow(
-        days=_days(row),
-        from_minute=from_minute % MINUTES_PER_DAY,
+        days=read_days(row),
+        from_minute=_minute(row, "from", slot_length_s) % MINUTES_PER_DAY,
         to_minute=_minute(row, "to", slot_length_s) or MINUTES_PER_DAY,
         retail_micro_per_kwh=_price(row, "retail_micro_per_kwh", base.retail_micro_per_kwh),
         feed_in_micro_per_kwh=_price(row, "feed_in_micro_per_kwh", base.feed_in_micro_per_kwh),
     )
-    if not row.faulty("from", "to") and window.from_minute == window.to_minute:
-        row.problem("to", 'is the same as from; for a whole day write "00:00" to "24:00"')
+    check_span(row, window.from_minute, window.to_minute)
     row.finish()
     return window
 
 
 def _minute(row: TableReader, key: str, slot_length_s: int) -> int:
-    """Minute of the day, 0 when the key is wrong."""
-    allowed = 'a local time from "00:00" to "24:00"'
-    text = row.text(key, allowed)
-    if not text:
-        return 0
-    if not _CLOCK.fullmatch(text):
-        row.problem(key, f'{shown(text)} is not a time; allowed: {allowed}; write it as "17:00"')
-        return 0
-    minute = int(text[:2]) * 60 + int(text[3:])
+    """Minute of the day, at the start of a slot."""
+    minute = read_minute(row, key)
     if minute * SECONDS_PER_MINUTE % slot_length_s:
         row.problem(
             key,
-            f"{shown(text)} is inside a slot; allowed: multiples of slot_length_s = "
+            f"{shown(row.given(key))} is inside a slot; allowed: multiples of slot_length_s = "
             f"{slot_length_s}; move it to the start of a slot",
         )
     return minute
-
-
-def _days(row: TableReader) -> frozenset[int]:
-    """Weekdays from `all`, or from days and ranges such as `mon-fri,sun`."""
-    allowed = '"all", days such as "mon,wed", or ranges such as "mon-fri"'
-    text = row.text("days", allowed)
-    if not text or text == "all":
-        return frozenset(range(len(WEEKDAYS)))
-    days: set[int] = set()
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        if first not in WEEKDAYS or (last or first) not in WEEKDAYS or part.strip()[-1:] == "-":
-            row.problem(
-                "days",
-                f"{shown(part.strip())} in {shown(text)} is not a weekday or range; allowed: "
-                f"{allowed}, with {', '.join(WEEKDAYS)}",
-            )
-            continue
-        begin = WEEKDAYS.index(first)
-        span = (WEEKDAYS.index(last or first) - begin) % len(WEEKDAYS)
-        days.update((begin + day) % len(WEEKDAYS) for day in range(span + 1))
-    return frozenset(days)

@@ -92,7 +92,10 @@ class _Problems:
         """Note a value outside low..high; whether it is inside."""
         if low <= value <= high:
             return True
-        self.add(f"{where}.{field}", f"{value} {unit} is out of range; allowed: {low} to {high}")
+        self.add(
+            f"{where}.{field}",
+            f"{value} {unit} is out of range; allowed: {low} to {high}; give a value in this range",
+        )
         return False
 
 

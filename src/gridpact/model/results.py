@@ -150,6 +150,8 @@ class SlotResult:
     """Sum over members, + = injection."""
     stored_wh: int
     """What went into batteries less what came out, all members."""
+    spilled_wh: int
+    """Sun that was not fed in because the lines could not carry it, or export was limited."""
     grid: SlotGrid | None
     """None without a network."""
 

@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
+from gridpact.codec import Wire
 from gridpact.contracts import Application, Candidate, Unreadable, is_early, judge_payload
 from gridpact.contracts.genesis import Genesis
 from gridpact.errors import InputError, Problem, StoreError
@@ -58,6 +59,24 @@ def embedded_state(genesis: Genesis) -> EngineState:
     return EngineState(ENGINE, 0, 0, validators)
 
 
+def catch_up(application: Application, store: LedgerStore) -> None:
+    """Bring an application to the store's height.
+
+    Raises:
+        StoreError: what is stored does not add up to the last record's root; run `audit`.
+    """
+    if not store.is_initialised:
+        store.save_initial(application.init_chain())
+        return
+    tip = store.tip() or (0, application.genesis_hash)
+    application.restore(store.entries(), *tip)
+    if tip[0] and application.state_map.root != store.record(tip[0]).market_root:
+        raise StoreError(
+            f"{store.folder}: the stored state does not have the root of block {tip[0]}; "
+            f"run `gridpact audit {store.folder}`"
+        )
+
+
 class EmbeddedEngine:
     """The engine port over one ledger folder."""
 
@@ -92,7 +111,7 @@ class EmbeddedEngine:
         """
         engine = cls(store, header_time)
         try:
-            engine._catch_up()
+            catch_up(engine.application, store)
         except BaseException:
             store.close()
             raise
@@ -101,20 +120,6 @@ class EmbeddedEngine:
             for stage in (engine._check_signatures, engine._make_blocks)
         ]
         return engine
-
-    def _catch_up(self) -> None:
-        """Bring the application to the store's height."""
-        store, application = self.store, self.application
-        if not store.is_initialised:
-            store.save_initial(application.init_chain())
-        else:
-            tip = store.tip() or (0, application.genesis_hash)
-            application.restore(store.entries(), *tip)
-            if tip[0] and application.state_map.root != store.record(tip[0]).market_root:
-                raise StoreError(
-                    f"{store.folder}: the stored state does not have the root of block {tip[0]}; "
-                    f"run `gridpact audit {store.folder}`"
-                )
 
     @classmethod
     async def create(
@@ -171,6 +176,13 @@ class EmbeddedEngine:
     async def receipts(self, ids: Sequence[bytes]) -> list[Outcome]:
         """See `EnginePort.receipts`."""
         return [await self._outcome(transaction_id) for transaction_id in ids]
+
+    async def values(self, keys: Sequence[str]) -> list[Wire | None]:
+        """See `EnginePort.values`."""
+        if self._failure is not None:
+            raise self._failure
+        entries = map(self.application.state.entries.get, keys)
+        return [None if entry is None else entry.value for entry in entries]
 
     async def query(self, key: str) -> QueryResult:
         """See `EnginePort.query`; InputError before the first block."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gridpact.codec import Wire
 from gridpact.ledger import Entry
 from gridpact.ledger.blocks import Receipt, Record
 from gridpact.ledger.statemap import MapProof
@@ -47,6 +48,9 @@ class EnginePort(Protocol):
 
     async def receipts(self, ids: Sequence[bytes]) -> list[Receipt | Refusal]:
         """Wait until each of these transactions is durable in a block, or refused."""
+
+    async def values(self, keys: Sequence[str]) -> list[Wire | None]:
+        """State values as they stand, None where there is none: for whoever trusts this engine."""
 
     async def query(self, key: str) -> QueryResult:
         """A state entry, or its absence, with proof."""

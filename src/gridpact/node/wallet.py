@@ -18,6 +18,10 @@ class Wallet:
         self.genesis_hash = genesis_hash
         self._nonces: dict[str, int] = defaultdict(int)
 
+    def next_nonce(self, sender: str) -> int:
+        """The nonce of the sender's next transaction."""
+        return self._nonces[sender] + 1
+
     def write(
         self,
         sender: str,

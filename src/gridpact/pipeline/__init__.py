@@ -1,6 +1,7 @@
 """A run from top to bottom. `day.py` is the file to read first."""
 
-from gridpact.pipeline.day import DayTrader, genesis_of
+from gridpact.pipeline.day import DayTrader, Progress
+from gridpact.pipeline.opening import genesis_of
 from gridpact.pipeline.run import run_scenario
 
-__all__ = ["DayTrader", "genesis_of", "run_scenario"]
+__all__ = ["DayTrader", "Progress", "genesis_of", "run_scenario"]

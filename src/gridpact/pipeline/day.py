@@ -1,116 +1,83 @@
 """One trading day, top to bottom. The file to read first.
 
-Per slot: forecast -> orders -> gate closure -> clearing -> delivery -> readings -> settlement.
-Everything that counts happens on the ledger behind the engine port; this file only plays the
-parts of members, meters, price authority and operator, in the order in which a day happens.
+Per slot: forecast -> orders -> gate closure -> clearing -> what the lines can carry -> delivery ->
+readings -> settlement; after the day late readings, then the closing date. Everything that counts
+happens on the ledger behind the engine port; this file only plays the parts of members, meters,
+price authority, metering operator and operator, in the order in which a day happens.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import timedelta
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from gridpact.agents import Quote, quotes, seasonal_naive
-from gridpact.codec import Wire, sha256
-from gridpact.contracts.bodies import (
-    Deposit,
-    Kind,
-    MoneyPayload,
-    MovePhase,
-    OrderPayload,
-    ParticipantPayload,
-    PlaceOrder,
-    ReadingPayload,
-    RegisterMeter,
-    RegisterParticipant,
-    ReportReading,
-    SetTariff,
-)
-from gridpact.contracts.genesis import (
-    APP_VERSION,
-    DEFAULT_LIMITS,
-    GENESIS_VERSION,
-    FallbackRule,
-    Genesis,
-    GenesisParty,
-    Market,
-    Validator,
-)
+from gridpact.contracts.bodies import Curtail, CurtailedTrade, CurtailmentPayload, Kind
 from gridpact.contracts.keys import slot_key
 from gridpact.errors import invariant
 from gridpact.inputs import slot_prices
 from gridpact.model import (
-    OPERATOR,
-    PRICE_AUTHORITY,
+    Book,
     Phase,
     PlacedOrder,
     Profiles,
-    Quality,
-    Role,
     Scenario,
-    SlotPrices,
+    Side,
+    SlotGrid,
     SlotResult,
     SlotState,
-    SlotTariff,
-    Verdict,
+    TradeCut,
 )
-from gridpact.node import EnginePort, SimulatedKeys, Wallet
+from gridpact.node import EnginePort, Wallet
+from gridpact.pipeline.desk import Desk
+from gridpact.pipeline.lines import Lines, Trade
+from gridpact.pipeline.metering import Metering
+from gridpact.pipeline.opening import registrations, tariffs
+from gridpact.pipeline.orders import OrderDesk
+from gridpact.pipeline.population import Delivered, Population, Position
 
-ADMIN_EXPIRY_S = 2**40
-"""Expiry of what does not belong to a slot: never, in practice."""
-READING_EXPIRY_S = 7 * 86_400
-"""How long after its slot a reading may still be on its way."""
+Progress = Callable[[int, int, SlotResult], None]
+"""Told (slots done, slots in all, the slot that was just done)."""
 
-Progress = Callable[[int, int], None]
-"""Told (slots done, slots in all)."""
-
-
-def genesis_of(scenario: Scenario, keys: SimulatedKeys) -> Genesis:
-    """The genesis file of a simulated run: operator and price authority, one market."""
-    return Genesis(
-        version=GENESIS_VERSION,
-        app_version=APP_VERSION,
-        chain=scenario.name,
-        currency=scenario.currency,
-        network=scenario.network.reference if scenario.network else "",
-        previous=b"",
-        markets=[
-            Market(
-                scenario.market_id,
-                scenario.slot_length_s,
-                scenario.tie,
-                scenario.orders_per_slot,
-                scenario.sealed_deposit_micro * 1000,
-            )
-        ],
-        parties=[
-            GenesisParty(OPERATOR, keys.pair(OPERATOR)[0], int(Role.OPERATOR | Role.VALIDATOR)),
-            GenesisParty(PRICE_AUTHORITY, keys.pair(PRICE_AUTHORITY)[0], int(Role.PRICE_AUTHORITY)),
-        ],
-        validators=[Validator(OPERATOR, 1)],
-        limits=DEFAULT_LIMITS,
-        fallback=FallbackRule(quorum=1, delay_s=86_400),
-    )
+CUTS_PER_TRANSACTION = 400
+"""Curtailed trades that fit one payload, whatever their branches are called."""
 
 
-@dataclass(slots=True)
+class _Came(NamedTuple):
+    """What a slot came to before its meters are read."""
+
+    place: int
+    """Which slot of the run."""
+    delivered: Delivered
+    grid: SlotGrid | None
+
+
 class DayTrader:
     """Plays a scenario's population against an engine."""
 
-    engine: EnginePort
-    scenario: Scenario
-    profiles: Profiles
-    wallet: Wallet
-    verdicts: Counter[str] = field(default_factory=Counter)
-    """What became of every transaction sent."""
-    clearing_s: float = 0.0
-    """Time from asking for `cleared` to its receipt, over all slots."""
-    _phase: int = 0
-    _prices: list[SlotPrices] = field(default_factory=list)
+    def __init__(
+        self, engine: EnginePort, scenario: Scenario, profiles: Profiles, wallet: Wallet
+    ) -> None:
+        self.scenario, self.profiles = scenario, profiles
+        self.desk = Desk(engine, wallet, scenario.market_id)
+        self.prices = [
+            slot_prices(scenario.tariff, scenario.time_zone, slot) for slot in profiles.slots
+        ]
+        self.population = Population(scenario, profiles, self.prices)
+        self.orders = OrderDesk(scenario, profiles, self.desk)
+        self.metering = Metering(scenario, profiles, self.population, self.desk)
+        self.lines = (
+            Lines(scenario.network, scenario.members, scenario.slot_length_s)
+            if scenario.network is not None
+            else None
+        )
+        self.fullest_book: Book | None = None
+        """Orders of the slot with the most trades so far."""
+        self.clearing_s = 0.0
+        """Time from asking for `cleared` to its receipt, over all slots."""
+        self._trade_prices: list[int] = []
+        self._fullest = (-1, -1)
 
     async def trade(self, progress: Progress | None = None) -> list[SlotResult]:
         """Run all days of the scenario.
@@ -118,205 +85,146 @@ class DayTrader:
         Returns:
             What each slot came to, in time order.
         """
-        scenario = self.scenario
-        self._prices = [
-            slot_prices(scenario.tariff, scenario.time_zone, slot) for slot in self.profiles.slots
-        ]
-        await self._register_members()
-        await self._set_tariffs()
+        await self.desk.send_sound(registrations(self.scenario, self.desk))
+        await self.desk.send_sound(tariffs(self.scenario, self.profiles, self.prices, self.desk))
         results: list[SlotResult] = []
         for first, end in self.profiles.days:
-            await self._move(Phase.OPEN, first, end)
-            for index in range(first, end):
-                results.append(await self._slot(index))
-                if progress is not None:
-                    progress(index + 1, len(self.profiles.slots))
-            await self._move(Phase.FINAL, first, end)
+            results.extend(await self._day(first, end, progress))
         return results
 
-    async def _register_members(self) -> None:
-        """Members with accounts and meters; what they pay in counts from the first barrier."""
-        keys = self.wallet.keys
-        sent = []
-        for member in self.scenario.members:
-            name, account = member.participant_id, member.account
-            meter = member.meter_id
-            sent.append(
-                self._admin(
-                    Kind.REGISTER_PARTICIPANT,
-                    RegisterParticipant(name, keys.pair(name)[0], 0),
-                    ParticipantPayload(keys.secret(name), account.mode, account.limit_micro * 1000),
-                )
-            )
-            sent.append(
-                self._admin(
-                    Kind.REGISTER_METER,
-                    RegisterMeter(meter, keys.pair(meter)[0], name, meter, 0),
-                )
-            )
-            if account.deposit_micro:
-                sent.append(
-                    self._admin(
-                        Kind.DEPOSIT,
-                        Deposit(name, 0),
-                        MoneyPayload(account.deposit_micro * 1000, "first payment"),
-                    )
-                )
-        await self._send_expecting_acceptance(sent)
-
-    async def _set_tariffs(self) -> None:
-        """One transaction for each run of slots with the same prices and billing day."""
-        scenario, slots = self.scenario, self.profiles.slots
-        tariffs = [
-            SlotTariff(
-                prices.retail_micro_per_kwh,
-                prices.feed_in_micro_per_kwh,
-                prices.network_fee_micro_per_kwh,
-                scenario.tariff.region,
-                (scenario.first_day + timedelta(days=day)).isoformat(),
-            )
-            for day, (first, end) in enumerate(self.profiles.days)
-            for prices in self._prices[first:end]
+    async def _day(self, first: int, end: int, progress: Progress | None) -> list[SlotResult]:
+        """One day from opening to closing date."""
+        self.population.begin_day(first, end, self._trade_prices)
+        await self._move(Phase.OPEN, first, end)
+        day = []
+        for index in range(first, end):
+            came = await self._slot(index)
+            if not self.metering.by_day:
+                await self.desk.send_sound(self.metering.of_slot(index))
+                await self._settle(index, index + 1)
+            (state,) = await self._states(index, index + 1)
+            self._trade_prices.append(state.reference_price_micro_per_kwh)
+            day.append(self._result(came, state))
+            if progress is not None:
+                progress(index + 1, len(self.profiles.slots), day[-1])
+        if self.metering.by_day:
+            await self.desk.send_sound(self.metering.of_day(first, end))
+            await self._settle(first, end)
+        await self.desk.send_sound(self.metering.late_of_day(first, end))
+        await self._move(Phase.FINAL, first, end)
+        final = await self._states(first, end)
+        return [
+            dataclasses.replace(slot, state=state) for slot, state in zip(day, final, strict=True)
         ]
-        sent = []
-        for tariff, run in groupby(range(len(slots)), key=tariffs.__getitem__):
-            indices = list(run)
-            body = SetTariff(scenario.market_id, slots[indices[0]].start_s, len(indices), tariff, 0)
-            sent.append(
-                self.wallet.write(PRICE_AUTHORITY, Kind.TARIFF, body, None, expiry_s=ADMIN_EXPIRY_S)
-            )
-        await self._send_expecting_acceptance(sent)
 
-    async def _slot(self, index: int) -> SlotResult:
-        """One delivery slot from forecast to settlement."""
-        placed = await self._place_orders(index)
+    async def _slot(self, index: int) -> _Came:
+        """One delivery slot from orders to delivery."""
+        expected_wh = self.population.orders_wh(index)
+        placed = await self.orders.place(index, expected_wh, self.prices[index])
         await self._move(Phase.CLOSED, index, index + 1)
+        if self.orders.sealed:
+            await self.orders.reveal(index)
+            await self._move(Phase.REVEALED, index, index + 1)
         started = time.perf_counter()
         await self._move(Phase.CLEARED, index, index + 1)
         self.clearing_s += time.perf_counter() - started
+        trades = await self.orders.trades(index, placed)
+        self._keep_fullest(index, placed, trades)
+        traded_wh = self._by_member(trades)
+        cuts: tuple[TradeCut, ...] = ()
+        if self.lines is not None and trades:
+            cuts = self.lines.cuts(expected_wh, traded_wh, trades)
+            await self._curtail(index, cuts)
         await self._move(Phase.DELIVERED, index, index + 1)
-        net_wh = await self._report_readings(index)
-        await self._move(Phase.METERED, index, index + 1)
-        await self._move(Phase.SETTLED, index, index + 1)
-        slot = self.profiles.slots[index]
-        answer = await self.engine.query(slot_key(self.scenario.market_id, slot.start_s))
-        state = answer.entry.value if answer.entry is not None else None
-        invariant(isinstance(state, SlotState), f"slot {slot.start_s} is not on the ledger")
-        column = self.profiles.history + index
-        return SlotResult(
-            slot=slot,
-            state=state,  # type: ignore[arg-type]
-            orders=placed,
-            load_wh=int(self.profiles.load_wh[:, column].sum()),
-            pv_wh=int(self.profiles.pv_wh[:, column].sum()),
-            metered_net_wh=net_wh,
+        ordered_wh = self._ordered(placed)
+        self.orders.learn(ordered_wh, traded_wh)
+        delivered = self.population.deliver(
+            index, expected_wh, self._positions(ordered_wh, traded_wh, cuts)
         )
+        grid = None
+        if self.lines is not None:
+            grid = self.lines.observe(index, delivered.net_wh, delivered.load_wh, cuts)
+        return _Came(index, delivered, grid)
 
-    async def _place_orders(self, index: int) -> tuple[PlacedOrder, ...]:
-        """Every member forecasts its net energy and sends one order."""
-        scenario, slot = self.scenario, self.profiles.slots[index]
-        net_wh = seasonal_naive(
-            self.profiles,
-            86_400 // scenario.slot_length_s,
-            [member.agent.season_days for member in scenario.members],
-            index,
-        )
-        made = quotes(scenario.members, net_wh.tolist(), self._prices[index], slot, scenario.seed)
-        body = PlaceOrder(scenario.market_id, slot.start_s)
-        sent = [
-            self.wallet.write(
-                quote.participant_id,
-                Kind.ORDER,
+    async def _curtail(self, index: int, cuts: tuple[TradeCut, ...]) -> None:
+        """Tell the ledger which trades the lines cannot carry; in force with the delivery."""
+        body = Curtail(self.scenario.market_id, self.profiles.slots[index].start_s, 0)
+        trades = [CurtailedTrade(cut.trade, cut.curtailed_wh, cut.bound_by) for cut in cuts]
+        await self.desk.send_sound(
+            self.desk.by_operator(
+                Kind.CURTAILMENT,
                 body,
-                OrderPayload(
-                    quote.side,
-                    quote.price_micro_per_kwh,
-                    quote.energy_wh,
-                    quote.limit_micro_per_kwh,
-                    quote.submitted_ms,
-                ),
-                expiry_s=slot.start_s,
+                CurtailmentPayload(trades[start : start + CUTS_PER_TRANSACTION]),
             )
-            for quote in made
-        ]
-        verdicts = await self._send(sent)
-        return tuple(
-            _placed(quote)
-            for quote, verdict in zip(made, verdicts, strict=True)
-            if verdict == Verdict.ACCEPTED
+            for start in range(0, len(trades), CUTS_PER_TRANSACTION)
         )
 
-    async def _report_readings(self, index: int) -> int:
-        """Every meter reports what its member fed in or took, net.
-
-        Returns:
-            Sum over members, Wh, + = injection.
-        """
-        scenario, slot = self.scenario, self.profiles.slots[index]
-        column = self.profiles.history + index
-        net_wh = (self.profiles.pv_wh[:, column] - self.profiles.load_wh[:, column]).tolist()
-        sent = []
-        quality = self.profiles.quality[:, column].tolist()
-        for member, net, how in zip(scenario.members, net_wh, quality, strict=True):
-            meter = member.meter_id
-            sent.append(
-                self.wallet.write(
-                    meter,
-                    Kind.READING,
-                    ReportReading(scenario.market_id, slot.start_s, member.participant_id, meter),
-                    ReadingPayload(1, Quality(how), max(0, -net), max(0, net)),
-                    expiry_s=slot.start_s + READING_EXPIRY_S,
-                )
-            )
-        await self._send_expecting_acceptance(sent)
-        return sum(net_wh)
+    async def _settle(self, first: int, end: int) -> None:
+        await self._move(Phase.METERED, first, end)
+        await self._move(Phase.SETTLED, first, end)
 
     async def _move(self, phase: Phase, first: int, end: int) -> None:
-        """Move slots [first, end) one phase on."""
-        self._phase += 1
-        body = MovePhase(
-            self.scenario.market_id,
-            self._phase,
-            phase,
-            self.profiles.slots[first].start_s,
-            end - first,
-            0,
+        await self.desk.move(phase, self.profiles.slots[first].start_s, end - first)
+
+    async def _states(self, first: int, end: int) -> list[SlotState]:
+        """Public states of a range of slots."""
+        market = self.scenario.market_id
+        keys = [slot_key(market, slot.start_s) for slot in self.profiles.slots[first:end]]
+        states = []
+        for key, state in zip(keys, await self.desk.engine.values(keys), strict=True):
+            invariant(isinstance(state, SlotState), f"{key} is not on the ledger")
+            states.append(state)
+        return states  # type: ignore[return-value]
+
+    def _result(self, came: _Came, state: SlotState) -> SlotResult:
+        delivered = came.delivered
+        cut_wh = sum(cut.curtailed_wh for cut in came.grid.cuts) if came.grid is not None else 0
+        invariant(state.curtailed_wh == cut_wh, f"{state.curtailed_wh} of {cut_wh} Wh curtailed")
+        return SlotResult(
+            slot=self.profiles.slots[came.place],
+            state=state,
+            load_wh=sum(delivered.load_wh),
+            pv_wh=delivered.pv_wh,
+            metered_net_wh=sum(delivered.net_wh),
+            stored_wh=delivered.stored_wh,
+            spilled_wh=delivered.spilled_wh,
+            grid=came.grid,
         )
-        await self._send_expecting_acceptance([self._admin(Kind.PHASE, body)])
 
-    def _admin(self, kind: Kind, body: Wire, payload: Wire | None = None) -> tuple[bytes, bytes]:
-        return self.wallet.write(OPERATOR, kind, body, payload, expiry_s=ADMIN_EXPIRY_S)
+    def _ordered(self, placed: Sequence[PlacedOrder]) -> list[int]:
+        """Energy of each member's order, + offered, - bid."""
+        by_name = {
+            order.participant_id: order.energy_wh if order.side == Side.OFFER else -order.energy_wh
+            for order in placed
+        }
+        return [by_name.get(member.participant_id, 0) for member in self.scenario.members]
 
-    async def _send_expecting_acceptance(self, transactions: list[tuple[bytes, bytes]]) -> None:
-        """Send what the rules cannot refuse a careful operator or meter."""
-        for verdict in await self._send(transactions):
-            invariant(verdict == Verdict.ACCEPTED, f"refused in a simulated run: {verdict.name}")
+    def _by_member(self, trades: Sequence[Trade]) -> list[int]:
+        """Traded energy of each member, + sold."""
+        traded_wh = [0] * len(self.scenario.members)
+        for trade in trades:
+            traded_wh[trade.seller] += trade.energy_wh
+            traded_wh[trade.buyer] -= trade.energy_wh
+        return traded_wh
 
-    async def _send(self, transactions: Iterable[tuple[bytes, bytes]]) -> list[Verdict]:
-        """Submit, wait until all are durable or refused, and count what they were told."""
-        ids = []
-        verdicts: dict[bytes, Verdict] = {}
-        order = []
-        for envelope, payload in transactions:
-            transaction_id = sha256(envelope)
-            order.append(transaction_id)
-            verdict = await self.engine.submit(envelope, payload)
-            if verdict == Verdict.ACCEPTED:
-                ids.append(transaction_id)
-            else:
-                verdicts[transaction_id] = verdict
-        for transaction_id, receipt in zip(ids, await self.engine.receipts(ids), strict=True):
-            verdicts[transaction_id] = Verdict(receipt.verdict)
-        told = [verdicts[transaction_id] for transaction_id in order]
-        self.verdicts.update(verdict.name for verdict in told)
-        return told
+    def _positions(
+        self, ordered_wh: Sequence[int], traded_wh: Sequence[int], cuts: Sequence[TradeCut]
+    ) -> list[Position]:
+        cut_wh: dict[str, int] = {}
+        for cut in cuts:
+            for name in (cut.seller, cut.buyer):
+                cut_wh[name] = cut_wh.get(name, 0) + cut.curtailed_wh
+        names = (member.participant_id for member in self.scenario.members)
+        return [
+            Position(ordered, traded, cut_wh.get(name, 0))
+            for name, ordered, traded in zip(names, ordered_wh, traded_wh, strict=True)
+        ]
 
-
-def _placed(quote: Quote) -> PlacedOrder:
-    return PlacedOrder(
-        quote.participant_id,
-        quote.side,
-        quote.price_micro_per_kwh,
-        quote.energy_wh,
-        quote.limit_micro_per_kwh,
-    )
+    def _keep_fullest(
+        self, index: int, placed: tuple[PlacedOrder, ...], trades: Sequence[Trade]
+    ) -> None:
+        """Remember the orders of the slot with the most traded energy, then the most orders."""
+        fullness = (sum(trade.energy_wh for trade in trades), len(placed))
+        if placed and fullness > self._fullest:
+            self._fullest = fullness
+            self.fullest_book = Book(self.profiles.slots[index], placed)

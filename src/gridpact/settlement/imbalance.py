@@ -59,7 +59,8 @@ def contracted_net_wh(contracts: Sequence[Contract]) -> int:
 def reading_reference(readings: Sequence[Reading]) -> str:
     """What a grid line names as its source: each meter with the version that was used.
 
-    At most eight meters are listed; more are counted.
+    Meters are listed as far as 200 characters reach; otherwise the first is named and the others
+    are counted.
     """
     named = [f"{reading.meter}/v{reading.version}" for reading in readings]
     text = "+".join(named)

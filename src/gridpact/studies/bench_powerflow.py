@@ -67,7 +67,8 @@ def bench_powerflow(
         for member in day.members
     )
     year = dataclasses.replace(day, first_day=date(2016, 1, 2), days=days, members=members)
-    network = load_network(day.network.reference, day.network.folder)
+    invariant(day.network is not None, "the built-in day has a network")
+    network = load_network(day.network.reference, day.network.folder)  # type: ignore[union-attr]
     model = GridModel(network)
     day_load, year_load = load_of(day, network), load_of(year, network)
     flow = model.flow(*day_load)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -133,12 +134,45 @@ def test_the_example_data_are_made_up_and_reproducible(tmp_path: Path) -> None:
     assert "synthetic" in (tmp_path / "village" / "README.md").read_text()
 
 
+def uncommented(path: Path, first: str) -> None:
+    """Write the scenario with the rest of the file from a line on without comment signs."""
+    before, line, after = path.read_text().partition(first)
+    assert line
+    path.write_text(before + "\n".join(
+        row.removeprefix("# ") if re.match(r"# (\w+ = |\[)", row) else row
+        for row in (line + after).splitlines()
+    ))  # fmt: skip
+
+
+def test_assets_in_comments_are_valid(tmp_path: Path) -> None:
+    init(tmp_path / "village")
+    path = tmp_path / "village" / "scenario.toml"
+    uncommented(path, "# What else fritz could own")
+    assert validate_scenario(path) == ()
+    fritz = load_scenario(path).members[-1].home
+    assert fritz is not None
+    assert [len(fritz.deferrable), len(fritz.flexible), len(fritz.vehicles)] == [1, 1, 1]
+
+
+def test_assets_are_those_of_the_roofs(tmp_path: Path) -> None:
+    init(tmp_path / "village")
+    scenario = load_scenario(tmp_path / "village" / "scenario.toml")
+    assert [member.participant_id for member in scenario.members if member.home] == [
+        "ben",
+        "cleo",
+        "emil",
+    ]
+
+
 def test_keys_in_comments_are_keys(tmp_path: Path) -> None:
     """What the scenario suggests in comments is taken when the comment sign goes."""
     init(tmp_path / "village")
     path = tmp_path / "village" / "scenario.toml"
     lines = path.read_text().splitlines()
-    keys = ("# time_zone", "# label", "# delimiter", "# decimal", "# format", "# gaps")
+    keys = ("# time_zone", "# label", "# delimiter", "# decimal", "# format", "# gaps",
+            "# sealed_deposit_micro", "# [network]", "# reference", "# curtailment", "# vm_min_pu",
+            "# vm_max_pu", "# loading_max_percent", "# power_factor_permille", "# forecast",
+            "# own_battery", "# export_max_w", "# planning")  # fmt: skip
     assert all(any(line.startswith(key) for line in lines) for key in keys)
     path.write_text("\n".join(line.removeprefix("# ") if line.startswith(keys) else line
                               for line in lines))  # fmt: skip

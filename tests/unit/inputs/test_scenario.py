@@ -20,11 +20,15 @@ from gridpact.model import (
     AccountMode,
     AccountPolicy,
     AgentPolicy,
+    Forecasting,
     Member,
+    MeteringPolicy,
     ProfileUnit,
     Quoting,
+    Reporting,
     TieRule,
 )
+from gridpact.model.grid import CurtailmentRule, GridLimits
 
 HEAD = """\
 version = 1
@@ -41,6 +45,7 @@ MARKET = """
 id = "square"
 tie = "time"
 orders_per_slot = 2
+sealed_deposit_micro = 100_000
 """
 TARIFF = """
 [tariff]
@@ -75,6 +80,10 @@ deposit_micro = 1_000_000
 season_days = 1
 quoting = "shaded"
 shade_max_percent = 10
+forecast = "learned"
+[metering]
+reporting = "metering_operator"
+late_permille = 25
 """
 MEMBERS = """
 [[participant]]
@@ -144,7 +153,10 @@ def test_every_key_arrives(folder: Path) -> None:
         TieRule.TIME,
         2,
     )
-    assert scenario.network == ""
+    assert scenario.network is None
+    assert scenario.forecasting is Forecasting.LEARNED
+    assert scenario.sealed_deposit_micro == 100_000
+    assert scenario.metering == MeteringPolicy(Reporting.METERING_OPERATOR, 25)
     assert scenario.tariff.region == "local"
     assert scenario.profiles.file == folder / "meters.csv"
     assert scenario.profiles.time_zone == "+01:00"
@@ -200,7 +212,15 @@ def test_defaults_are_those_of_the_documented_table(folder: Path) -> None:
     assert (scenario.seed, scenario.days, scenario.slot_length_s) == (1, 1, 900)
     assert (scenario.market_id, scenario.tie) == ("local", TieRule.PRO_RATA)
     assert scenario.orders_per_slot == 4
-    assert scenario.network == "simbench:1-LV-rural2--0-sw"
+    assert scenario.network is not None
+    assert scenario.network.reference == "simbench:1-LV-rural2--0-sw"
+    assert scenario.network.rule is CurtailmentRule.PRO_RATA
+    assert scenario.network.limits == GridLimits()
+    assert scenario.network.power_factor_permille == 930
+    assert scenario.forecasting is Forecasting.SEASONAL_NAIVE
+    assert scenario.metering == MeteringPolicy(Reporting.METER, 0)
+    assert scenario.sealed_deposit_micro == 0
+    assert all(member.home is None for member in scenario.members)
     assert scenario.tariff.region == "local"
     assert {m.account for m in scenario.members} == {
         AccountPolicy(AccountMode.PREPAID, 0, 50_000_000)
@@ -364,6 +384,36 @@ CASES = [
     ("season_days = 1", "season_days = 0", "agents.season_days: 0 is not allowed"),
     ('quoting = "shaded"', 'quoting = "truthful"', "agents.shade_max_percent: 10 has no meaning"),
     ("shade_max_percent = 10", "shade_max_percent = 101", "agents.shade_max_percent: 101"),
+    (
+        'quoting = "shaded"',
+        'quoting = "random"',
+        'agents.shade_max_percent: 10 has no meaning with quoting = "random"; allowed: absent or 0',
+    ),
+    ('"learned"', '"lerned"', "agents.forecast: 'lerned' is not allowed; allowed: \"seasonal_n"),
+    (
+        'load = "load_b"',
+        'load = "load_b"\nforecast = "learned"',
+        "participant[2].forecast: is not a known key",
+    ),
+    (
+        'forecast = "learned"',
+        'planning = "arbitrage"',
+        "agents.planning: has no meaning here: no participant owns anything that can be planned",
+    ),
+    ('forecast = "learned"', 'planning = "best"', "agents.planning: 'best' is not allowed; allow"),
+    # metering and seals
+    ('"metering_operator"', '"operator"', "metering.reporting: 'operator' is not allowed"),
+    (
+        "late_permille = 25",
+        "late_permille = 1001",
+        "metering.late_permille: 1001 is not allowed; allowed: a whole number from 0 to 1000",
+    ),
+    ("late_permille = 25", "late = 25", "metering.late: is not a known key"),
+    (
+        "sealed_deposit_micro = 100_000",
+        "sealed_deposit_micro = 0.1",
+        "market.sealed_deposit_micro: 0.1 is not allowed; allowed: a whole number from 0 to 1000",
+    ),
     # participants
     (MEMBERS, "", "participant: is missing"),
     (MEMBERS, "[participant]\nid = 3\n", "participant: {'id': 3} is not a list of tables"),
@@ -469,10 +519,20 @@ def test_bus_is_needed_with_a_network(folder: Path) -> None:
     ]
 
 
-def test_unknown_network_names_the_known_one(folder: Path) -> None:
-    (found,) = problems(folder, GOOD + '[network]\nreference = "simbench:1-LV-rural1--0-sw"\n')
-    assert found.startswith("network.reference: 'simbench:1-LV-rural1--0-sw' is not known")
-    assert '"simbench:1-LV-rural2--0-sw"' in found
+def test_every_way_to_quote(folder: Path) -> None:
+    for word, percent in (("random", 0), ("adaptive", 10), ("shaded", 10), ("truthful", 0)):
+        text = broken('quoting = "truthful"', f'quoting = "{word}"')
+        _, ben = load_scenario(write(folder, text)).members
+        assert ben.agent == AgentPolicy(2, Quoting[word.upper()], percent)
+
+
+def test_whose_ids_are_taken(folder: Path) -> None:
+    for name in ("operator", "price-authority", "metering-operator"):
+        (found,) = problems(folder, broken('id = "ben"', f'id = "{name}"'))
+        assert found == (
+            f"participant[2].id: '{name}' is the id of who runs the market or the meters; allowed: "
+            "any other name; rename it"
+        )
 
 
 def test_deposits_must_fit_the_ledger_together(folder: Path) -> None:
@@ -582,6 +642,47 @@ VALUES: st.SearchStrategy[Any] = st.one_of(
 )
 
 
+OWNED = """\
+own_battery = true
+export_max_w = 1_000
+planning = "arbitrage"
+[participant.battery]
+stored_min_wh = 100
+allow_grid_charging = true
+[[participant.deferrable]]
+name = "wash"
+energy_wh = 1_000
+power_w = 2_000
+interruptible = true
+from = "22:00"
+to = "06:00"
+days = "mon-fri"
+[[participant.flexible]]
+name = "pump"
+power_min_w = 100
+power_nominal_w = 300
+power_max_w = 500
+disutility_micro_per_kw2h = 200_000
+[[participant.vehicle]]
+name = "car"
+capacity_wh = 50_000
+charge_w = 11_000
+discharge_w = 3_000
+discharge_permille = 900
+from = "18:00"
+to = "07:00"
+arrival_wh = 20_000
+needed_wh = 40_000
+[battery]
+capacity_wh = 10_000
+charge_w = 5_000
+[network]
+reference = "simbench:1-LV-rural2--0-sw"
+vm_min_pu = 0.95
+"""
+"""What the last participant of GOOD may own besides, and a grid in which nobody has a bus yet."""
+
+
 def as_toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
@@ -612,13 +713,13 @@ SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], m
 @SHARED
 @given(data=st.data())
 def test_any_value_anywhere_is_taken_or_refused(folder: Path, data: st.DataObject) -> None:
-    lines = GOOD.splitlines()
+    lines = (GOOD + OWNED).splitlines()
     places = [number for number, line in enumerate(lines) if " = " in line]
     for number in data.draw(st.lists(st.sampled_from(places), min_size=1, max_size=3)):
         value = as_toml(data.draw(VALUES))
         lines[number] = f"{lines[number].split(' = ')[0]} = {value}"
     text = "\n".join(lines)
-    tomllib.loads(text)
+    tomllib.loads(text)  # it is the scenario that is odd, not the file
     never_worse_than_input_error(folder, text)
 
 

@@ -1,0 +1,114 @@
+"""How a simulated market begins: its genesis file, its members, its tariffs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from gridpact.contracts.bodies import (
+    Deposit,
+    Kind,
+    MoneyPayload,
+    ParticipantPayload,
+    RegisterMeter,
+    RegisterParticipant,
+    SetTariff,
+)
+from gridpact.contracts.genesis import (
+    APP_VERSION,
+    DEFAULT_LIMITS,
+    GENESIS_VERSION,
+    FallbackRule,
+    Genesis,
+    GenesisParty,
+    Market,
+    Validator,
+)
+from gridpact.model import (
+    METERING_OPERATOR,
+    OPERATOR,
+    PRICE_AUTHORITY,
+    Profiles,
+    Role,
+    Scenario,
+    SlotPrices,
+    SlotTariff,
+)
+from gridpact.pipeline.desk import Desk, Signed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gridpact.node import SimulatedKeys
+
+ROLES = {
+    OPERATOR: Role.OPERATOR | Role.VALIDATOR,
+    PRICE_AUTHORITY: Role.PRICE_AUTHORITY,
+    METERING_OPERATOR: Role.METERING_OPERATOR,
+}
+
+
+def genesis_of(scenario: Scenario, keys: SimulatedKeys) -> Genesis:
+    """The genesis file of a simulated run: who runs it, and one market."""
+    market = Market(
+        scenario.market_id,
+        scenario.slot_length_s,
+        scenario.tie,
+        scenario.orders_per_slot,
+        scenario.sealed_deposit_micro * 1000,
+    )
+    return Genesis(
+        version=GENESIS_VERSION,
+        app_version=APP_VERSION,
+        chain=scenario.name,
+        currency=scenario.currency,
+        network=scenario.network.reference if scenario.network is not None else "",
+        previous=b"",
+        markets=[market],
+        parties=[GenesisParty(party, keys.pair(party)[0], int(ROLES[party])) for party in ROLES],
+        validators=[Validator(OPERATOR, 1)],
+        limits=DEFAULT_LIMITS,
+        fallback=FallbackRule(quorum=1, delay_s=86_400),
+    )
+
+
+def registrations(scenario: Scenario, desk: Desk) -> list[Signed]:
+    """Members with accounts and meters; what they pay in counts from the first barrier."""
+    keys = desk.wallet.keys
+    sent = []
+    for member in scenario.members:
+        name, account, meter = member.participant_id, member.account, member.meter_id
+        joined = RegisterParticipant(name, keys.pair(name)[0], 0)
+        agreed = ParticipantPayload(keys.secret(name), account.mode, account.limit_micro * 1000)
+        sent.append(desk.by_operator(Kind.REGISTER_PARTICIPANT, joined, agreed))
+        metered = RegisterMeter(meter, keys.pair(meter)[0], name, METERING_OPERATOR, 0)
+        sent.append(desk.by_operator(Kind.REGISTER_METER, metered))
+        if account.deposit_micro:
+            paid = MoneyPayload(account.deposit_micro * 1000, "first payment")
+            sent.append(desk.by_operator(Kind.DEPOSIT, Deposit(name, 0), paid))
+    return sent
+
+
+def tariffs(
+    scenario: Scenario, profiles: Profiles, prices: Sequence[SlotPrices], desk: Desk
+) -> list[Signed]:
+    """One transaction for each run of slots with the same prices and billing day."""
+    slots = profiles.slots
+    of_slot = [
+        SlotTariff(
+            price.retail_micro_per_kwh,
+            price.feed_in_micro_per_kwh,
+            price.network_fee_micro_per_kwh,
+            scenario.tariff.region,
+            (scenario.first_day + timedelta(days=day)).isoformat(),
+        )
+        for day, (first, end) in enumerate(profiles.days)
+        for price in prices[first:end]
+    ]
+    sent = []
+    for tariff, run in groupby(range(len(slots)), key=of_slot.__getitem__):
+        indices = list(run)
+        body = SetTariff(scenario.market_id, slots[indices[0]].start_s, len(indices), tariff, 0)
+        sent.append(desk.by(PRICE_AUTHORITY, Kind.TARIFF, body))
+    return sent
