@@ -327,14 +327,14 @@ def test_nothing_is_curtailed_twice(bench: Bench) -> None:
 def test_of_two_on_one_trade_the_one_signed_first_stands_and_the_other_fails_whole(
     bench: Bench,
 ) -> None:
-    bench.accept(bench.curtailment((1, 5, "late"), (0, 6, "late"), submitted_ms=2))
-    bench.accept(bench.curtailment((0, 200, "early"), sender=DSO, submitted_ms=1))
+    bench.accept(bench.curtailment((1, 5, "late"), (0, 6, "late"), sender=DSO, submitted_ms=2))
+    bench.accept(bench.curtailment((0, 200, "early"), submitted_ms=1))
     bench.move(Phase.DELIVERED)
     assert cuts(bench, "ann") == [(0, 200, "early"), (1, 0, "")]
     assert cuts(bench, "dan") == [(1, 0, "")]
     assert bench.slot().curtailed_wh == 200
-    assert bench.events[f"claim/{DSO}/1"] == Verdict.ACCEPTED
-    assert bench.events[f"claim/{OPERATOR}/13"] == Verdict.CURTAILMENT_WRONG
+    assert bench.events[f"claim/{OPERATOR}/13"] == Verdict.ACCEPTED
+    assert bench.events[f"claim/{DSO}/1"] == Verdict.CURTAILMENT_WRONG
 
 
 def test_claims_of_different_senders_commute(bench: Bench) -> None:

@@ -112,15 +112,13 @@ def test_whatever_has_expired_uses_its_nonce_and_nothing_else(kind: Kind) -> Non
     bench.refuse(late, Verdict.EXPIRED)
 
 
-def test_a_party_without_any_role_may_rotate_its_key_only() -> None:
+def test_a_party_without_any_role_may_do_nothing_at_all() -> None:
     bench = one_party_per_role()
     bench.accept(bench.grant(METERING, Role.METERING_OPERATOR, granted=0))
     bench.open(first_s=SLOT + 900)
     assert bench.party(METERING).roles == 0
     for kind in Kind:
-        if kind != Kind.ROTATE_KEY:
-            bench.refuse(WRITERS[kind](bench, METERING), Verdict.ROLE_MISSING)
-    bench.accept(WRITERS[Kind.ROTATE_KEY](bench, METERING))
+        bench.refuse(WRITERS[kind](bench, METERING), Verdict.ROLE_MISSING)
 
 
 def test_a_malformed_payload_is_told_before_a_missing_role() -> None:

@@ -478,6 +478,15 @@ def test_what_stays_sealed_is_lost_to_the_fund_and_stands_on_the_bill(bench: Ben
     ]
 
 
+def test_deposits_are_taken_in_the_order_of_ids() -> None:
+    """`ann` before `ann-2`, although their keys sort the other way, on every replica."""
+    bench = market("ann-2", "ann")
+    bench.accept(bench.seal("ann-2", BID), bench.seal("ann", BID))
+    bench.walk(Phase.REVEALED)
+    assert bench.result is not None
+    assert [document.owner for document in bench.result.documents] == ["ann", "ann-2"]
+
+
 def test_with_everything_revealed_nobody_loses_anything(bench: Bench) -> None:
     bench.accept(bench.seal("ann", BID))
     bench.walk(Phase.CLOSED)
