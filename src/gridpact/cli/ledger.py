@@ -208,7 +208,7 @@ def _line_text(line: BillLine) -> str:
 
     start = datetime.fromtimestamp(line.slot_start_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return (
-        f"  {start}  {line.kind.name:<12} {line.energy_wh:>8} Wh  {money(line.amount_nano):>16}"
+        f"  {start}  {line.kind.name:<13} {line.energy_wh:>8} Wh  {money(line.amount_nano):>16}"
         f"  {line.reference}"
     )
 
