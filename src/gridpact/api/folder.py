@@ -13,7 +13,7 @@ from pathlib import Path
 from gridpact.errors import StoreError
 from gridpact.files import write_atomically
 from gridpact.model import RunResult, Scenario, SlotResult
-from gridpact.pipeline import run_scenario
+from gridpact.pipeline import moved_to, run_scenario
 from gridpact.reports import (
     run_json,
     write_bills_csv,
@@ -61,13 +61,13 @@ def run_into_folder(
     try:
         result = run_scenario(scenario, aside / LEDGER, progress)
         at_target = dataclasses.replace(result.ledger, path=target / LEDGER)
-        result = dataclasses.replace(result, ledger=at_target)
-        summary = _write(result, aside, target, began)
+        described = dataclasses.replace(result, ledger=at_target)
+        summary = _write(described, aside, target, began)
         _move_into_place(aside, target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    return result, summary
+    return moved_to(described, target / LEDGER), summary
 
 
 def _write(result: RunResult, folder: Path, target: Path, began: float) -> dict[str, object]:

@@ -73,7 +73,7 @@ def explain_failure(error: BaseException) -> int:
 
 def _is_extra(name: str | None) -> bool:
     root = (name or "").partition(".")[0]
-    return root in {"numba", "numpy", "plotly", "polars", "tzdata"}
+    return root in {"numba", "numpy", "plotly", "polars", "power_grid_model", "tzdata"}
 
 
 def _say_nothing(done: int, total: int) -> None:
