@@ -34,7 +34,7 @@ MEMPOOL_PER_SENDER_MAX = 10_000
 EARLY_MAX_S = 86_400
 """A phase that may not be in a block for longer than this is refused, not kept waiting with all
 that its sender sends after it. Where there is no clock, every time lies further ahead."""
-REMEMBERED_MAX = 200_000
+REMEMBERED_MAX = 20_000
 """Outcomes kept in memory for `receipts`; older receipts are read from the store."""
 
 RETRY_S = 0.2

@@ -24,6 +24,8 @@ from gridpact.reports.tables import table_csv
 from gridpact.reports.timeline import start_text, zone_of
 
 NOTES_SHOWN = 100
+OPENED_MAX = 5
+"""Credit notes whose lines can be unfolded on the page."""
 LINES_SHOWN = 40
 
 KIND_TEXTS = {
@@ -72,7 +74,8 @@ def corrections_section(result: RunResult) -> Section | None:
         wide_table("Credit notes", headings, rows),
         rest_note(NOTES_SHOWN, len(result.credits)),
         save_row(csv_link(csv, f"{result.scenario.name}-credit-notes.csv")),
-        *(_lines(each, result) for each in result.credits[:NOTES_SHOWN] if each.lines),
+        *(_lines(each, result) for each in result.credits[:OPENED_MAX] if each.lines),
+        rest_note(OPENED_MAX, len(result.credits), "tables/bill_lines.parquet has all lines"),
     )
     return Section("corrections", body)
 
