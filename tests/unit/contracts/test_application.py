@@ -297,6 +297,7 @@ def test_a_block_has_a_cap() -> None:
         {"parent": bytes(32)},
         {"transactions": []},
         {"transactions": [b"x"]},
+        {"transactions": [b"x", b"y"]},
         {"transactions": [b"x", b"y", b"z"]},
     ],
 )
