@@ -67,6 +67,7 @@ from gridpact.ledger.blocks import FORMAT_VERSION, EngineState, Proposal
 from gridpact.ledger.envelope import Transaction, sealed_payload, sign_envelope
 from gridpact.ledger.statemap import StateMap
 from gridpact.model import (
+    SEALED_PHASES,
     AccountMode,
     Bill,
     Contract,
@@ -116,6 +117,8 @@ UNIT = 10**9
 """One of the currency, in nano."""
 WAY = (Phase.CLOSED, Phase.CLEARED, Phase.DELIVERED, Phase.METERED, Phase.SETTLED, Phase.FINAL)
 """The phases after `open`."""
+SEALED_WAY = SEALED_PHASES[1:]
+"""The same in a market whose orders are sealed."""
 
 verify_once = cache(verify_signature)
 """Tests check the same signature many times over."""
@@ -127,6 +130,7 @@ def genesis_with(
     tie: TieRule = TieRule.PRO_RATA,
     orders_per_slot: int = 3,
     sealed_deposit_nano: int = 0,
+    other_deposit_nano: int = 0,
     limits: Limits = DEFAULT_LIMITS,
     fallback: FallbackRule | None = None,
     parties: Iterable[tuple[str, Role]] = (),
@@ -149,7 +153,7 @@ def genesis_with(
         previous=b"",
         markets=[
             Market(MARKET, LENGTH_S, tie, orders_per_slot, sealed_deposit_nano),
-            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot, 0),
+            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot, other_deposit_nano),
         ],
         parties=[GenesisParty(party, keys.pair(party)[0], int(role)) for party, role in everybody],
         validators=[Validator(party, 1) for party in VALIDATORS],
@@ -528,7 +532,8 @@ class Bench:
     def walk(self, last: Phase, *, first_s: int = SLOT, slots: int = 1) -> None:
         """Moves open slots on up to and including a phase, without readings in between."""
         start = self.slot(first_s).phase
-        for phase in WAY:
+        sealed = self.genesis.markets[0].sealed_deposit_nano
+        for phase in SEALED_WAY if sealed else WAY:
             if start < phase <= last:
                 self.move(phase, first_s=first_s, slots=slots)
 

@@ -48,6 +48,7 @@ LAYER = {
     "": 8,  # gridpact/__init__.py, which re-exports for researchers
 }
 WITHIN_A_LAYER = {
+    ("api", "reports"): "a run from Python has the tables and pages of a run from the terminal",
     ("market", "market.integer"): "the room joins its two halves",
     ("market", "market.solvers"): "the room joins its two halves",
     ("market.solvers", "market.integer"): "a solver's certificate is checked by the integer half",
@@ -73,9 +74,11 @@ OPEN_MODULES = {
     "gridpact.model.asset_checks": "what is wrong with an asset",
     "gridpact.model.assets": "nouns of homes: batteries, loads, vehicles, plans",
     "gridpact.model.grid": "nouns of the network and its flows",
+    "gridpact.node.audit": "the auditor's replay and what it found",
     "gridpact.ledger.blocks": "what an engine decides and what its record says",
     "gridpact.ledger.envelope": "what is signed",
     "gridpact.ledger.proofs": "offline proofs",
+    "gridpact.ledger.snapshots": "states as files",
     "gridpact.ledger.statemap": "the tree over the state, and its proofs",
     "gridpact.ledger.trees": "the trees over lists, and their proofs",
     "gridpact.settlement.score_parts": "what a score is made of",

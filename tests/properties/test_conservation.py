@@ -9,29 +9,47 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridpact.contracts import phases, settling
-from gridpact.contracts.bodies import CancelOrder, Kind
+from gridpact.contracts import phases, sealing, settling
+from gridpact.contracts.bodies import CancelOrder, Kind, OrderPayload
+from gridpact.contracts.books import SlotBooks
 from gridpact.contracts.call import Call
 from gridpact.contracts.keys import position_key, slot_key
 from gridpact.contracts.kinds import KINDS
+from gridpact.errors import InvariantError
 from gridpact.ledger import Account, Leg, account_key
 from gridpact.model import (
     AccountMode,
     BillLine,
+    LineKind,
     Phase,
     Quality,
+    Seal,
     Side,
     SlotOrders,
     SlotState,
     Verdict,
 )
-from ledger_bench import LENGTH_S, MARKET, METERING, OPERATOR, SLOT, UNIT, WAY, Bench, Signed
+from gridpact.node import SimulatedKeys
+from ledger_bench import (
+    LENGTH_S,
+    MARKET,
+    METERING,
+    OPERATOR,
+    SEALED_WAY,
+    SLOT,
+    UNIT,
+    WAY,
+    Bench,
+    Signed,
+    genesis_with,
+)
 
 MEMBERS = ("ann", "bob", "dan")
 MODES = {
@@ -108,6 +126,18 @@ transactions = st.one_of(
         slots,
         st.integers(1, 2),
     ),
+    st.builds(
+        lambda trade, wh, slot_s: lambda b: b.curtailment((trade, wh, "line-7"), slot_s=slot_s),
+        st.integers(0, 3),
+        st.sampled_from([1, 1, 50, 99, 10**6]),
+        slots,
+    ),
+    st.builds(
+        lambda member, net_wh, version: lambda b: b.batch(member, net_wh, version=version),
+        members,
+        st.lists(st.sampled_from([-900, 0, 50]), min_size=1, max_size=3),
+        st.integers(1, 4),
+    ),
     st.builds(lambda member: lambda b: b.meter(member, f"{member}.b"), members),
     st.builds(lambda member: lambda b: b.register(member), members),
     st.builds(
@@ -132,9 +162,19 @@ orders = st.builds(
 """Those that mostly are accepted, so that there is something to trade."""
 
 
-def opened() -> Bench:
+sealed_orders = st.builds(
+    lambda side, price, energy_wh: OrderPayload(side, price, energy_wh, price, 0),
+    st.sampled_from(Side),
+    st.sampled_from([100_001, 150_000, 200_000]),
+    st.sampled_from([1, 99, 100, 10**5]),
+)
+seals = st.tuples(st.sampled_from(MEMBERS), st.sampled_from(SLOTS), sealed_orders)
+
+
+def opened(deposit_nano: int = 0) -> Bench:
     """Three members of three modes; both slots are open."""
-    bench = Bench()
+    keys = SimulatedKeys(7)
+    bench = Bench(genesis_with(keys, sealed_deposit_nano=deposit_nano), keys)
     for member, (mode, limit_nano) in MODES.items():
         bench.accept(
             bench.register(member, mode, limit_nano),
@@ -162,7 +202,7 @@ def send(bench: Bench, write: Sent) -> Verdict:
     return verdict
 
 
-def finish(bench: Bench) -> None:
+def finish(bench: Bench, way: tuple[Phase, ...] = WAY) -> None:
     """Everything that owes a reading reports, and all slots become final."""
     for start_s in SLOTS:
         while (phase := bench.slot(start_s).phase) != Phase.FINAL:
@@ -177,12 +217,12 @@ def finish(bench: Bench) -> None:
             send(
                 bench,
                 lambda b, phase=phase, start_s=start_s: b.phase(
-                    WAY[WAY.index(phase) + 1] if phase in WAY else WAY[0], first_s=start_s
+                    way[way.index(phase) + 1] if phase in way else way[0], first_s=start_s
                 ),
             )
             assert bench.slot(start_s).phase != phase
     rooms = {key.partition("/")[0] for key in bench.application.state.entries}
-    assert not rooms & {"orders", "contracts", "readings", "claim"}
+    assert not rooms & {"seals", "orders", "contracts", "readings", "claim"}
     assert all(bench.account(member)[1] == 0 for member in MEMBERS)
 
 
@@ -202,6 +242,40 @@ def test_whatever_is_sent_all_sums_stay_zero(placed: list[Sent], between: list[l
         send(bench, lambda b, phase=phase: b.phase(phase))
         send(bench, lambda b, phase=phase: b.phase(phase, first_s=SLOTS[1]))
     finish(bench)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(seals, min_size=3, max_size=9),
+    st.sets(st.integers(0, 8)),
+    st.lists(st.lists(transactions, max_size=4), min_size=8, max_size=8),
+    st.sampled_from([1, UNIT // 4]),
+)
+def test_with_sealed_orders_all_sums_stay_zero(
+    placed: list[tuple[str, int, OrderPayload]],
+    silent: set[int],
+    between: list[list[Sent]],
+    deposit_nano: int,
+) -> None:
+    """Some are never revealed, some cannot be paid; whatever is sent in between."""
+    bench = opened(deposit_nano)
+    kept = []
+    for member, slot_s, order in placed:
+        write = partial(Bench.seal, sender=member, order=order, slot_s=slot_s)
+        if send(bench, lambda b, write=write: write(b)) == Verdict.ACCEPTED:
+            kept.append((member, bench.party(member).nonce, order, slot_s))
+    for phase, writes in zip(SEALED_WAY, between, strict=False):
+        for write in writes:
+            send(bench, write)
+        for slot_s in SLOTS:
+            send(bench, lambda b, phase=phase, slot_s=slot_s: b.phase(phase, first_s=slot_s))
+        if phase == Phase.CLOSED:
+            for number, (member, nonce, order, slot_s) in enumerate(kept):
+                if number not in silent:
+                    show = partial(Bench.reveal, sender=member, nonce=nonce, order=order)
+                    send(bench, lambda b, show=show, slot_s=slot_s: show(b, slot_s=slot_s))
+    finish(bench, SEALED_WAY)
+    assert bench.system("fund") >= 0
 
 
 # Broken twins
@@ -240,12 +314,79 @@ def a_lost_watt_hour(patch: pytest.MonkeyPatch) -> None:
 
 
 def escrow_that_settlement_forgets(patch: pytest.MonkeyPatch) -> None:
-    honest = settling._SlotBooks.enter
+    honest = SlotBooks.enter
     patch.setattr(
-        settling._SlotBooks,
+        SlotBooks,
         "enter",
         lambda self, owner, escrow_nano, lines: honest(self, owner, 0 * escrow_nano, lines),
     )
+
+
+def a_deposit_that_is_lost_and_not_booked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sealing.SlotBooks, "enter", lambda *_: None)
+
+
+def a_deposit_that_vanishes(patch: pytest.MonkeyPatch) -> None:
+    honest = SlotBooks.close
+
+    def close(self: SlotBooks) -> None:
+        self.by_kind[LineKind.LOST_DEPOSIT] = 0
+        honest(self)
+
+    patch.setattr(SlotBooks, "close", close)
+
+
+def a_seal_that_stays_when_it_is_revealed(patch: pytest.MonkeyPatch) -> None:
+    honest = sealing.keep_seals
+
+    def keep(call: Call, market: str, start_s: int, kept: list[Seal]) -> None:
+        if call.envelope.kind == Kind.SEALED_ORDER:
+            honest(call, market, start_s, kept)
+
+    patch.setattr(sealing, "keep_seals", keep)
+
+
+def a_seal_that_is_free(patch: pytest.MonkeyPatch) -> None:
+    honest = sealing.Seal
+    patch.setattr(sealing, "Seal", lambda nonce, commitment, _: honest(nonce, commitment, 0))
+
+
+def sealed_day(bench: Bench) -> None:
+    """A trade of two revealed orders; the third stays sealed."""
+    bid = OrderPayload(Side.BID, 200_000, 1_000, 200_000, 0)
+    offer = OrderPayload(Side.OFFER, 100_001, 101, 100_001, 0)
+    for member, order in (("ann", bid), ("dan", offer), ("bob", offer)):
+        send(bench, lambda b, member=member, order=order: b.seal(member, order))
+    send(bench, lambda b: b.phase(Phase.CLOSED))
+    send(bench, lambda b: b.reveal("ann", 1, bid))
+    send(bench, lambda b: b.reveal("dan", 1, offer))
+    finish(bench, SEALED_WAY)
+
+
+@pytest.mark.parametrize(
+    ("twin", "found"),
+    [
+        (a_deposit_that_is_lost_and_not_booked, "escrow: accounts hold "),
+        (a_deposit_that_vanishes, "postings do not balance"),
+        (a_seal_that_stays_when_it_is_revealed, "escrow: accounts hold -"),
+        (a_seal_that_is_free, "escrow: accounts hold "),
+    ],
+)
+def test_a_broken_twin_of_sealing_is_caught(
+    twin: Callable[[pytest.MonkeyPatch], None], found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin(monkeypatch)
+    bench = opened(UNIT // 4)
+    with pytest.raises((AssertionError, InvariantError), match=found):
+        sealed_day(bench)
+
+
+def test_the_same_sealed_day_without_a_twin_balances() -> None:
+    bench = opened(UNIT // 4)
+    sealed_day(bench)
+    assert bench.system("fund") == UNIT // 4 + 1
+    assert bench.bill("bob").lost_deposits_nano == -UNIT // 4
+    assert bench.slot().traded_wh == 101
 
 
 def usual_day(bench: Bench) -> list[Verdict]:

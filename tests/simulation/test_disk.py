@@ -285,7 +285,7 @@ def test_audit_beside_a_writer_sees_one_moment(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "repair", "words"),
     [
-        ("UPDATE meta SET value = 77", "UPDATE meta SET value = 1", "77"),
+        ("UPDATE meta SET value = 77", "UPDATE meta SET value = 2", "77"),
         ("ALTER TABLE meta RENAME TO gone", "ALTER TABLE gone RENAME TO meta", "meta"),
         (
             "ALTER TABLE transactions RENAME TO gone",

@@ -33,7 +33,8 @@ from gridpact.contracts.bodies import (
 from gridpact.contracts.genesis import genesis_from_json
 from gridpact.errors import InputError, StoreError
 from gridpact.model import OPERATOR, Phase, Side, Verdict
-from gridpact.node import AuditReport, EmbeddedEngine, LedgerStore, audit_ledger
+from gridpact.node import EmbeddedEngine, LedgerStore, audit_ledger
+from gridpact.node.audit import AuditReport
 from gridpact.node.signature_worker import verify_signature
 from gridpact.studies.workload import (
     MARKET,
@@ -232,7 +233,16 @@ def test_ledger_has_rows_of_every_sort(built: Built) -> None:
     state = {str(key).partition("/")[0] for key, *_ in found["state"]}
     assert state == {"clock", "party", "metering", "system", "slot", "endorsement"}
     private = {str(key).partition("/")[0] for key, *_ in found["private_state"]}
-    assert private == {"claim", "secret", "account", "bill", "orders", "contracts", "readings"}
+    assert private == {
+        "claim",
+        "secret",
+        "account",
+        "bill",
+        "credit",
+        "orders",
+        "contracts",
+        "readings",
+    }
     verdicts = {row[4] for row in found["transactions"]}
     assert {Verdict.ACCEPTED, Verdict.UNKNOWN_SLOT, Verdict.ROLE_MISSING} <= verdicts
 

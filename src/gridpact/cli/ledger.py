@@ -42,7 +42,7 @@ def audit(
     """
     from gridpact.node import audit_ledger
 
-    folder = _ledger_folder(ledger)
+    folder = ledger_folder(ledger)
     expected = _hex(root, "--root").hex() if root else ""
     with progress_bar("auditing", quiet=as_json) as progress:
         report = audit_ledger(folder, expected_root=expected, progress=progress)
@@ -56,6 +56,8 @@ def audit(
                 "state_root": report.state_root,
                 "market_state_root": report.market_state_root,
                 "pruned_payloads": report.pruned_payloads,
+                "base_height": report.base_height,
+                "first_height": report.first_height,
                 "violations": report.violations,
             }
         )
@@ -63,13 +65,27 @@ def audit(
         for violation in report.violations:
             typer.echo(f"violation: {violation}", err=True)
         verdict = "ok" if report.ok else f"{len(report.violations)} violations"
+        blocks = report.height - report.first_height + 1
+        how = _how_checked(report.base_height, report.first_height, report.pruned_payloads)
         typer.echo(
-            f"audit {verdict}: {report.height} blocks, {report.transactions} transactions "
-            f"replayed from genesis\nlast record  {report.record_hash}\n"
+            f"audit {verdict}: {blocks} blocks, {report.transactions} transactions "
+            f"{how}\nlast record  {report.record_hash}\n"
             f"market root  {report.market_state_root}"
         )
     if not report.ok:
         sys.exit(EXIT_FAILED_CHECK)
+
+
+def _how_checked(base_height: int, first_height: int, pruned: int) -> str:
+    """Which blocks an audit executed, and why it could not execute the others."""
+    if not base_height:
+        return "replayed from genesis"
+    if first_height > base_height:
+        return f"replayed from the snapshot of block {base_height}"
+    return (
+        f"checked, replayed from block {base_height + 1} on; those before by their public parts, "
+        f"since {pruned} payloads were removed"
+    )
 
 
 def prove(
@@ -92,7 +108,7 @@ def prove(
         raise InputError(
             [Problem("prove", f"give one of --bill, --state, --tx; found {asked or 'none'}")]
         )
-    store = LedgerStore.open(_ledger_folder(ledger), writable=False)
+    store = LedgerStore.open(ledger_folder(ledger), writable=False)
     try:
         if bill:
             proof = prove_bill(store, bill, day)
@@ -171,7 +187,7 @@ def _print_statement(statement: Statement) -> None:
             field = getattr(value, name)
             label, shown = name, str(_plain(field))
             if name.endswith("_nano"):
-                label, shown = name.removesuffix("_nano"), _money(field)
+                label, shown = name.removesuffix("_nano"), money(field)
             elif name.endswith("_wh"):
                 label, shown = name.removesuffix("_wh"), f"{field} Wh"
             typer.echo(f"  {label:<24} {shown:>20}")
@@ -192,12 +208,12 @@ def _line_text(line: BillLine) -> str:
 
     start = datetime.fromtimestamp(line.slot_start_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return (
-        f"  {start}  {line.kind.name:<12} {line.energy_wh:>8} Wh  {_money(line.amount_nano):>16}"
+        f"  {start}  {line.kind.name:<13} {line.energy_wh:>8} Wh  {money(line.amount_nano):>16}"
         f"  {line.reference}"
     )
 
 
-def _money(amount_nano: int) -> str:
+def money(amount_nano: int) -> str:
     """Nano-currency as currency with all nine digits; + is in the participant's favour."""
     whole, nano = divmod(abs(amount_nano), 10**9)
     return f"{'-' if amount_nano < 0 else '+'}{whole}.{nano:09d}"
@@ -214,7 +230,7 @@ def _plain(value: object) -> object:
     return value.hex() if isinstance(value, bytes) else value
 
 
-def _ledger_folder(path: Path) -> Path:
+def ledger_folder(path: Path) -> Path:
     """The ledger itself when the folder of a run was named."""
     return path / "ledger" if (path / "ledger" / "genesis.json").is_file() else path
 

@@ -8,10 +8,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gridpact.errors import GridpactError, InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from gridpact.model import Scenario, SlotResult
 
 EXIT_FAILED_CHECK = 1
 EXIT_BAD_INPUT = 2
@@ -66,11 +73,15 @@ def explain_failure(error: BaseException) -> int:
 
 def _is_extra(name: str | None) -> bool:
     root = (name or "").partition(".")[0]
-    return root in {"numba", "numpy", "plotly", "polars", "tzdata"}
+    return root in {"numba", "numpy", "plotly", "polars", "power_grid_model", "tzdata"}
 
 
 def _say_nothing(done: int, total: int) -> None:
     """Progress that nobody looks at."""
+
+
+def _show_nothing(done: int, total: int, slot: SlotResult) -> None:
+    """Trading that nobody watches."""
 
 
 @contextmanager
@@ -80,15 +91,55 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int, int], No
         yield _say_nothing
         return
     from rich.console import Console
+
+    bar = _bar(Console(stderr=True))
+    with bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def trading_display(
+    scenario: Scenario, *, quiet: bool, console: Console | None = None
+) -> Iterator[Callable[[int, int, SlotResult], None]]:
+    """A bar on stderr and, below it, the slot that was just settled; silent without a terminal.
+
+    Args:
+        scenario: what is run.
+        quiet: whether to be silent in any case.
+        console: where to draw; stderr when left out.
+    Yields:
+        What the pipeline calls with (slots done, slots in all, the slot just settled).
+    """
+    if quiet or (console is None and not sys.stderr.isatty()):
+        yield _show_nothing
+        return
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
+
+    from gridpact.reports import slot_line
+
+    shown = Console(stderr=True) if console is None else console
+    bar, below = _bar(shown), Text(style="dim", overflow="ellipsis", no_wrap=True)
+    task = bar.add_task("trading", total=None)
+
+    def show(done: int, total: int, slot: SlotResult) -> None:
+        bar.update(task, completed=done, total=total)
+        below.plain = slot_line(slot, scenario.time_zone, scenario.currency)
+
+    with Live(Group(bar, below), console=shown, transient=True):
+        yield show
+
+
+def _bar(console: Console) -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    with Progress(
+    return Progress(
         "{task.description}",
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
-    ) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    )

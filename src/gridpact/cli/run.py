@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -11,17 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gridpact.cli.output import print_json, progress_bar
-from gridpact.errors import InputError, Problem, StoreError
-from gridpact.files import write_atomically
+from gridpact.cli.output import print_json, trading_display
+from gridpact.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from gridpact.model import RunResult, Scenario
-
-DAYS_MAX = 366
-SEED_MAX = 2**63 - 1
-MANIFEST = "run.json"
-"""Marks a folder as the output of a run; only such a folder is ever replaced."""
+    from gridpact.model import Scenario
 
 
 def register(app: typer.Typer) -> None:
@@ -54,17 +46,10 @@ def run(
     started = time.perf_counter()
     chosen = _chosen_scenario(scenario, days, seed, engine, market)
     target = _target(out, chosen.name, replace)
-    aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        aside.mkdir(parents=True)
-    except OSError as error:
-        raise StoreError(f"{aside.parent}: {error.strerror}; nothing was written") from error
-    try:
-        result, summary = _run_into(aside, target, chosen, started, quiet=as_json)
-        _move_into_place(aside, target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+    from gridpact.api import run_into_folder
+
+    with trading_display(chosen, quiet=as_json) as progress:
+        result, summary = run_into_folder(chosen, target, progress, started=started)
     if as_json:
         print_json(summary)
         return
@@ -79,34 +64,20 @@ def _chosen_scenario(
     path: Path | None, days: int | None, seed: int | None, engine: str, market: str
 ) -> Scenario:
     """The scenario with what the command line changes in it; all problems at once."""
-    import dataclasses
-
-    from gridpact.inputs import builtin_scenario, load_scenario
+    from gridpact.api import choose_scenario
 
     problems = []
     if engine != "embedded":
         problems.append(Problem("--engine", f"{engine!r} is not one of: embedded"))
     if market != "auction":
         problems.append(Problem("--market", f"{market!r} is not one of: auction"))
-    if days is not None and not 1 <= days <= DAYS_MAX:
-        problems.append(Problem("--days", f"{days} is not in 1..{DAYS_MAX}"))
-    if seed is not None and not 0 <= seed <= SEED_MAX:
-        problems.append(Problem("--seed", f"{seed} is not in 0..{SEED_MAX}"))
-    try:
-        scenario = builtin_scenario() if path is None else load_scenario(path)
-    except InputError as error:
-        raise InputError([*problems, *error.problems]) from error
-    if problems:
-        raise InputError(problems)
-    return dataclasses.replace(
-        scenario,
-        days=scenario.days if days is None else days,
-        seed=scenario.seed if seed is None else seed,
-    )
+    return choose_scenario(path, days=days, seed=seed, prefix="--", problems=problems)
 
 
 def _target(out: Path | None, name: str, replace: bool) -> Path:
     """Where the run goes: a new folder, an empty one, or one of an earlier run to replace."""
+    from gridpact.api import MANIFEST
+
     if out is None:
         number = 1
         while (target := Path("out") / f"{name}-{number}").exists():
@@ -118,44 +89,6 @@ def _target(out: Path | None, name: str, replace: bool) -> Path:
         return out
     remedy = "name another, or add --replace" if (out / MANIFEST).is_file() else "name another"
     raise InputError([Problem("--out", f"{out} is not empty; {remedy}")])
-
-
-def _run_into(
-    folder: Path, target: Path, scenario: Scenario, started: float, *, quiet: bool
-) -> tuple[RunResult, dict[str, object]]:
-    """The run with all its files in `folder`, described as they will lie in `target`."""
-    import dataclasses
-    import json
-
-    from gridpact.pipeline import run_scenario
-    from gridpact.reports import run_json, write_bills_csv, write_report, write_slots_csv
-
-    with progress_bar("trading", quiet=quiet) as progress:
-        result = run_scenario(scenario, folder / "ledger", progress)
-    at_target = dataclasses.replace(result.ledger, path=target / "ledger")
-    result = dataclasses.replace(result, ledger=at_target)
-    writing = time.perf_counter()
-    write_bills_csv(result, folder / "bills.csv")
-    write_slots_csv(result, folder / "slots.csv")
-    result.timings_s["report"] = time.perf_counter() - writing
-    result.timings_s["total"] = time.perf_counter() - started
-    write_report(result, folder / "report.html")
-    result.timings_s["report"] = time.perf_counter() - writing
-    result.timings_s["total"] = time.perf_counter() - started
-    summary = run_json(result, target / "report.html")
-    write_atomically(folder / MANIFEST, json.dumps(summary, indent=2).encode() + b"\n")
-    return result, summary
-
-
-def _move_into_place(aside: Path, target: Path) -> None:
-    """Rename the finished folder; an earlier run goes only when the new one is whole."""
-    if not target.exists():
-        aside.rename(target)
-        return
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    target.rename(old)
-    aside.rename(target)
-    shutil.rmtree(old)
 
 
 def validate(

@@ -7,14 +7,20 @@ from gridpact.contracts.application import (
     Unreadable,
     is_early,
 )
+from gridpact.contracts.claims import APPLIED_IN_ORDER
+from gridpact.contracts.closing import concerns
 from gridpact.contracts.conservation import energy_residual_wh, unbalanced
+from gridpact.contracts.kinds import KINDS
 from gridpact.contracts.transactions import judge_payload
 
 __all__ = [
+    "APPLIED_IN_ORDER",
+    "KINDS",
     "Application",
     "BlockResult",
     "Candidate",
     "Unreadable",
+    "concerns",
     "energy_residual_wh",
     "is_early",
     "judge_payload",

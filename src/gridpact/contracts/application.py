@@ -3,7 +3,7 @@
 It joins the ledger kernel with the handlers. No verdict and no state depends on height, header
 time, position in a block or engine: the same transactions per phase give the same market root.
 
-`snapshots` follow with pruning; until then a replica starts from genesis.
+A replica starts from genesis or, with `restore`, from a snapshot (`ledger.snapshots`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gridpact.codec import CodecError
+from gridpact.codec import CodecError, sha256
 from gridpact.contracts.bodies import Kind, MovePhase
 from gridpact.contracts.call import Call, Rules
 from gridpact.contracts.genesis import APP_VERSION, Genesis, genesis_hash
@@ -225,7 +225,7 @@ class Application:
             proposal.version != FORMAT_VERSION
             or proposal.height != self.height + 1
             or proposal.parent != self.last_hash
-            or len(candidates) != len(proposal.transactions)
+            or not _are_of(candidates, proposal)
             or len(candidates) > self.genesis.limits.block_transactions
         ):
             return False
@@ -253,6 +253,7 @@ class Application:
             InvariantError: not the next height, or a candidate without the payload it names.
         """
         invariant(proposal.height == self.height + 1, f"height {proposal.height} out of turn")
+        invariant(_are_of(candidates, proposal), "these are not the proposal's transactions")
         receipts: list[Receipt] = []
         changes: dict[str, Entry | None] = {}
         documents: list[Document] = []
@@ -362,6 +363,16 @@ class Application:
             return rule.handler(call)
         except AmountOverflowError:
             return Verdict.OVERFLOW
+
+
+def _are_of(candidates: Sequence[Candidate | Unreadable], proposal: Proposal) -> bool:
+    """Whether the candidates are the proposal's bytes, one for one."""
+    return len(candidates) == len(proposal.transactions) and all(
+        candidate.transaction.raw == raw
+        if isinstance(candidate, Candidate)
+        else candidate.transaction_id == sha256(raw)
+        for candidate, raw in zip(candidates, proposal.transactions, strict=True)
+    )
 
 
 def is_early(transaction: Transaction, time_s: int) -> bool:

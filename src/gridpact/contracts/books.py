@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gridpact.contracts.keys import bill_key, credit_key
 from gridpact.contracts.tariffs import network_account
+from gridpact.errors import invariant
 from gridpact.ledger import Draft, Leg, account_key, system_key
 from gridpact.ledger.trees import Frontier, leaf_hash
 from gridpact.model import Bill, BillLine, CreditNote, LineKind, SlotTariff
@@ -34,12 +35,14 @@ class SlotBooks:
         key = bill_key(owner, self.tariff.billing_day)
         bill = self.draft.get(key, Bill) or NO_BILL
         self.draft.put(key, self._extended(owner, key, bill, lines))
+        note = self.draft.get(credit_key(owner, self.tariff.billing_day), CreditNote)
+        if note is not None:  # another slot of the day was corrected before this one was settled
+            self._note(owner, note.change)
 
     def correct(self, owner: str, lines: Sequence[BillLine]) -> None:
         """Book one participant's lines on the credit note to its bill of the day.
 
-        The bill stays as it was issued, and the note names it by its content in the state map. Who
-        had no bill gets an empty one to refer to.
+        The bill stays as it was issued. Who had no bill gets an empty one to refer to.
         """
         if not lines:
             return
@@ -48,13 +51,19 @@ class SlotBooks:
         of_bill = bill_key(owner, day)
         if self.draft.entry(of_bill) is None:
             self.draft.put(of_bill, NO_BILL)
-        bill = self.draft.require(of_bill, Bill)
-        entry = self.draft.entry(of_bill)
-        content = entry.content() if entry is not None else b""
         key = credit_key(owner, day)
         note = self.draft.get(key, CreditNote)
-        change = self._extended(owner, key, note.change if note is not None else NO_BILL, lines)
-        self.draft.put(key, CreditNote(content, bill.total_nano, change))
+        before = note.change if note is not None else NO_BILL
+        self._note(owner, self._extended(owner, key, before, lines))
+
+    def _note(self, owner: str, change: Bill) -> None:
+        """Write the credit note; it names the bill by the bill's content in the state map."""
+        day = self.tariff.billing_day
+        entry = self.draft.entry(bill_key(owner, day))
+        invariant(entry is not None, f"{owner} has a credit note for {day} and no bill")
+        bill = self.draft.require(bill_key(owner, day), Bill)
+        content = entry.content() if entry is not None else b""
+        self.draft.put(credit_key(owner, day), CreditNote(content, bill.total_nano, change))
 
     def _book(self, owner: str, escrow_nano: int, lines: Sequence[BillLine]) -> None:
         amount = sum(line.amount_nano for line in lines)

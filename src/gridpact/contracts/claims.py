@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gridpact.codec import CodecError, decode
-from gridpact.contracts import curtailing, money, registry, tariffs
+from gridpact.contracts import closing, curtailing, money, registry, tariffs
 from gridpact.contracts.bodies import (
     Claim,
+    CloseAccount,
     Curtail,
     CurtailmentPayload,
     Deposit,
@@ -46,6 +47,7 @@ APPLIED_IN_ORDER: dict[Kind, tuple[type[Any], type[Any] | None, Apply]] = {
     Kind.ROTATE_KEY: (RotateKey, None, registry.apply_rotate_key),
     Kind.WITHDRAW: (Withdraw, MoneyPayload, money.apply_withdraw),
     Kind.DEPOSIT: (Deposit, MoneyPayload, money.apply_deposit),
+    Kind.CLOSE_ACCOUNT: (CloseAccount, None, closing.apply_close_account),
 }
 
 

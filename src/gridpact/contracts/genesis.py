@@ -36,7 +36,7 @@ class Market(Wire, frozen=True):
     tie: TieRule
     orders_per_slot: PositiveQuantity
     """Most open orders of one sender in one slot."""
-    sealed_deposit_nano: Natural
+    sealed_deposit_nano: Annotated[int, Meta(ge=0, le=2**50)]
     """Held for each order, which is sealed until the gate is closed, and lost when it is not
     revealed; 0: orders are open."""
 

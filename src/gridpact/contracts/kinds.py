@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gridpact.contracts import (
+    closing,
     curtailing,
     money,
     orders,
@@ -18,6 +19,7 @@ from gridpact.contracts import (
 from gridpact.contracts.bodies import (
     BatchPayload,
     CancelOrder,
+    CloseAccount,
     Curtail,
     CurtailmentPayload,
     Deposit,
@@ -65,6 +67,7 @@ KINDS: dict[int, KindRule] = {
     ),
     Kind.GRANT_ROLE: _rule(GrantRole, None, Role.OPERATOR, registry.grant_role),
     Kind.ROTATE_KEY: _rule(RotateKey, None, _ANYBODY, registry.rotate_key),
+    Kind.CLOSE_ACCOUNT: _rule(CloseAccount, None, Role.OPERATOR, closing.close_account),
     Kind.DEPOSIT: _rule(Deposit, MoneyPayload, Role.OPERATOR, money.deposit),
     Kind.WITHDRAW: _rule(Withdraw, MoneyPayload, Role.MEMBER, money.withdraw),
     Kind.TARIFF: _rule(SetTariff, None, Role.PRICE_AUTHORITY, tariffs.set_tariff),

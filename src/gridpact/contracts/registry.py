@@ -93,7 +93,9 @@ def apply_grant_role(
 
 
 def rotate_key(call: Call, body: RotateKey, _: None) -> Verdict:
-    """Asks for a new key. Refusals: none."""
+    """Asks for a new key. Refusals: ROLE_MISSING to a party without any, such as one that left."""
+    if not call.roles:
+        return Verdict.ROLE_MISSING
     return call.wait(body.submitted_ms)
 
 

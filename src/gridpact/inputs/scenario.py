@@ -22,7 +22,7 @@ from gridpact.inputs.calendar import (
 )
 from gridpact.inputs.connections import read_network
 from gridpact.inputs.homes import RunDays
-from gridpact.inputs.members import MONEY_MAX_MICRO, Offered, read_members
+from gridpact.inputs.members import Offered, read_members
 from gridpact.inputs.profile_table import read_profile_source, read_zone
 from gridpact.inputs.profiles import coverage_problems, load_profiles
 from gridpact.inputs.tables import Findings, TableReader, shown
@@ -36,6 +36,8 @@ VERSION = 1
 DAYS_MAX = 366
 SLOT_LENGTH_MIN_S = 60
 ORDERS_PER_SLOT_MAX = 100
+SEALED_DEPOSIT_MAX_MICRO = 10**12
+"""A million units of currency for each order."""
 BUILTIN = ("rural-day",)
 """Scenarios that ship with the package."""
 TIES = {"pro_rata": TieRule.PRO_RATA, "time": TieRule.TIME}
@@ -148,7 +150,7 @@ def _read(path: Path) -> tuple[Scenario, Findings]:
         sealed_deposit_micro=market.integer(
             "sealed_deposit_micro",
             0,
-            MONEY_MAX_MICRO,
+            SEALED_DEPOSIT_MAX_MICRO,
             default=0,
             remedy="give micro-currency: a deposit of 0.10 is 100000",
         ),

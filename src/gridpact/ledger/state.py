@@ -176,7 +176,7 @@ class Draft:
     Handlers read and write through a draft, so a refusal at any point changes nothing.
     """
 
-    __slots__ = ("_listed", "documents", "events", "legs", "phase", "state", "writes")
+    __slots__ = ("_departed", "_listed", "documents", "events", "legs", "phase", "state", "writes")
 
     def __init__(self, state: State, phase: int) -> None:
         self.state = state
@@ -187,6 +187,8 @@ class Draft:
         self.documents: list[Document] = []
         self.events: list[Event] = []
         self._listed: dict[str, dict[str, bool]] = {}
+        self._departed: dict[str, bytes] = {}
+        """Secrets that this draft removes; they still salt the postings it made before."""
 
     def entry(self, key: str) -> Entry | None:
         """The entry as this draft leaves it."""
@@ -250,6 +252,9 @@ class Draft:
 
     def delete(self, key: str) -> None:
         """Remove one entry."""
+        held = self.entry(key)
+        if held is not None and isinstance(held.value, Secret):
+            self._departed[owner_of(key)] = held.value.secret
         self.writes[key] = None
         group_of = self.state.namespace(key).group
         if group_of is not None:
@@ -260,7 +265,9 @@ class Draft:
 
         Nobody without the secret can try values against the commitment.
         """
-        secret = self.require(secret_key(owner), Secret).secret
+        return self._salted(self.require(secret_key(owner), Secret).secret, purpose)
+
+    def _salted(self, secret: bytes, purpose: str) -> bytes:
         return hmac.digest(secret, purpose.encode() + self.phase.to_bytes(8, "big"), "sha256")
 
     def post(self, *legs: Leg) -> None:
@@ -311,7 +318,9 @@ class Draft:
         for leg in self.legs:
             salt = b""
             if not leg.account.startswith("system/"):
-                salt = self.derived_salt(owner_of(leg.account), "posting/" + purpose.hex())
+                owner, what = owner_of(leg.account), "posting/" + purpose.hex()
+                secret = self._departed.get(owner)
+                salt = self._salted(secret, what) if secret else self.derived_salt(owner, what)
             commitments.append(sha256(salt + msgspec.msgpack.encode(leg)))
         return sha256(b"".join(commitments))
 

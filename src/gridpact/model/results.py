@@ -11,6 +11,7 @@ from gridpact.model.market import Bill, BillLine, CreditNote, Side, SlotState
 from gridpact.model.scenario import Slot
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from gridpact.model.assets import Planning
@@ -163,7 +164,7 @@ class BillResult:
     participant_id: str
     day: str
     bill: Bill
-    lines: tuple[BillLine, ...]
+    lines: Sequence[BillLine]
     baseline_nano: int
     """What the same meter readings would have come to with feed-in and retail alone; + in the
     participant's favour."""
@@ -176,7 +177,7 @@ class CreditResult:
     participant_id: str
     day: str
     note: CreditNote
-    lines: tuple[BillLine, ...]
+    lines: Sequence[BillLine]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The auditor's replay: every block again from genesis, trusting nothing in the store but bytes.
 
 Signatures, nonces, payload hashes, links, roots and receipts are computed afresh and compared
-with what is stored; money, escrow and energy are summed at each barrier.
+with what is stored; money, escrow and energy are summed at each barrier. Where payloads were
+removed execution starts at a later state, the base: `history` checks the blocks before it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gridpact.codec import CodecError, decode, encode, sha256
+from gridpact.codec import CodecError, Wire, decode, encode, sha256
 from gridpact.contracts import (
     Application,
     BlockResult,
@@ -26,9 +27,12 @@ from gridpact.ledger import Document, Entry
 from gridpact.ledger.blocks import FORMAT_VERSION, Proposal, Record, record_hash
 from gridpact.ledger.envelope import Transaction
 from gridpact.model import SlotState, Verdict
+from gridpact.node.base_state import check_base, check_lines, line_count
 from gridpact.node.embedded import embedded_state
+from gridpact.node.history import PublicHistory, differences
 from gridpact.node.signature_worker import verify_signature
-from gridpact.node.store import LedgerStore, StoredTransaction
+from gridpact.node.store import LedgerStore
+from gridpact.node.tables import Base, StoredTransaction
 from gridpact.node.verifier import VerifierProcess
 
 VIOLATIONS_MAX = 100
@@ -46,6 +50,10 @@ class AuditReport:
     market_state_root: str = ""
     pruned_payloads: int = 0
     """Payloads that retention removed; their transactions cannot be executed again."""
+    base_height: int = 0
+    """Blocks up to this one were checked by their public parts; 0 when all were executed."""
+    first_height: int = 1
+    """First block whose transactions are here; above 1 on a ledger that began with a snapshot."""
     violations: list[str] = field(default_factory=list)
 
     @property
@@ -97,7 +105,19 @@ class _Replay:
             store.genesis, embedded_state(store.genesis), verify_signature
         )
         self.documents: dict[str, list[Document]] = {}
-        self.counts = {"events": 0, "private_payloads": 0, "private_documents": 0}
+        """Lines that execution wrote, by series."""
+        self.base_bills: dict[str, Wire] = {}
+        """What the state at the base has lines for, by series."""
+        self.counts = {
+            "blocks": 0,
+            "events": 0,
+            "private_payloads": 0,
+            "private_documents": 0,
+            "base_state": 0,
+            "private_base_state": 0,
+            "first_state": 0,
+            "annual_totals": 0,
+        }
 
     def found(self, text: str) -> None:
         """Note one violation."""
@@ -105,15 +125,18 @@ class _Replay:
 
     async def run(self, progress: Callable[[int, int], None] | None) -> None:
         """Replay all blocks, then compare what is left: state, documents, row counts."""
-        self.application.init_chain()
         for text in self.store.damage():
             self.found(text)
         if self.report.violations:
             return
-        height = self.store.height()
+        height, base = self.store.height(), self.store.base()
         verifier = VerifierProcess()
         try:
-            for number in range(1, height + 1):
+            if base is None:
+                self.application.init_chain()
+            elif not await self._begin_at(base, verifier):
+                return
+            for number in range(self.application.height + 1, height + 1):
                 if not await self._block(number, verifier):
                     return
                 if progress is not None:
@@ -123,10 +146,42 @@ class _Replay:
         self._compare_state()
         self._compare_documents()
         counts = self.store.counts()
-        expected = {"blocks": height, "transactions": self.report.transactions, **self.counts}
+        expected = {"transactions": self.report.transactions, **self.counts}
         for table, count in expected.items():
             if counts[table] != count:
                 self.found(f"table {table} has {counts[table]} rows, the replay gives {count}")
+
+    async def _begin_at(self, base: Base, verifier: VerifierProcess) -> bool:
+        """Check everything up to the base and take its state; False when that makes no sense."""
+        entries = check_base(self.store, base, self.found)
+        if self.report.violations:
+            return False
+        history = PublicHistory(self.store, base, self.application, self.found)
+        await history.run(verifier, entries)
+        record = self.store.record(base.height)
+        self.application.restore(entries.items(), base.height, base.record)
+        report, stored = self.report, self.store.counts()
+        report.base_height, report.first_height = base.height, base.first
+        report.pruned_payloads = history.pruned
+        report.transactions = history.transactions
+        self._reached(record)
+        for table in ("base_state", "private_base_state", "first_state", "annual_totals"):
+            self.counts[table] = stored[table]
+        self.counts["blocks"] = base.height - base.first + 1 + (base.first > 1)
+        self.counts["events"] = self.store.events_until(base.height)
+        self.counts["private_payloads"] = history.payloads
+        self.counts["private_documents"] = self.store.closed_documents()
+        for key, entry in entries.items():
+            if lines := line_count(entry.value):
+                self.base_bills[key] = entry.value
+                self.counts["private_documents"] += lines
+        return not report.violations
+
+    def _reached(self, record: Record) -> None:
+        self.report.height = record.height
+        self.report.record_hash = record_hash(record).hex()
+        self.report.state_root = record.state_root.hex()
+        self.report.market_state_root = record.market_root.hex()
 
     async def _block(self, height: int, verifier: VerifierProcess) -> bool:
         """Replay one block; False when going on makes no sense."""
@@ -155,11 +210,9 @@ class _Replay:
         self._compare_block(where, record, rows, result)
         self._check_balances(where, result)
         self.application.commit(result)
-        self.report.height = height
         self.report.transactions += len(rows)
-        self.report.record_hash = record_hash(result.record).hex()
-        self.report.state_root = result.record.state_root.hex()
-        self.report.market_state_root = result.record.market_root.hex()
+        self.counts["blocks"] += 1
+        self._reached(result.record)
         return len(self.report.violations) < VIOLATIONS_MAX
 
     async def _candidates(
@@ -194,11 +247,8 @@ class _Replay:
     def _compare_block(
         self, where: str, record: Record, rows: list[StoredTransaction], result: BlockResult
     ) -> None:
-        for name in Record.__struct_fields__:
-            stored, computed = getattr(record, name), getattr(result.record, name)
-            if stored != computed:
-                shown = [v.hex() if isinstance(v, bytes) else v for v in (stored, computed)]
-                self.found(f"{where}: {name} is {shown[0]}, the replay gives {shown[1]}")
+        for text in differences(where, record, result.record):
+            self.found(text)
         for row, receipt in zip(rows, result.receipts, strict=True):
             name = f"{where}, transaction {receipt.transaction.hex()[:16]}"
             if row.id != receipt.transaction:
@@ -245,8 +295,15 @@ class _Replay:
                 return
 
     def _compare_documents(self) -> None:
-        for series, computed in self.documents.items():
-            if self.store.documents(series) != computed:
+        """Lines that execution wrote are compared; older ones are under their bills' trees."""
+        for series in sorted(self.base_bills.keys() | self.documents.keys()):
+            stored = self.store.documents(series)
+            bill, older = self.base_bills.get(series), 0
+            if bill is not None:
+                older = line_count(bill)
+                for text in check_lines(series, bill, stored[:older]):
+                    self.found(text)
+            if stored[older:] != self.documents.get(series, []):
                 self.found(f"documents of {series!r} are not what the replay gives")
 
 

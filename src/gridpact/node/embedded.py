@@ -34,7 +34,7 @@ MEMPOOL_PER_SENDER_MAX = 10_000
 EARLY_MAX_S = 86_400
 """A phase that may not be in a block for longer than this is refused, not kept waiting with all
 that its sender sends after it. Where there is no clock, every time lies further ahead."""
-REMEMBERED_MAX = 200_000
+REMEMBERED_MAX = 20_000
 """Outcomes kept in memory for `receipts`; older receipts are read from the store."""
 
 RETRY_S = 0.2
@@ -57,6 +57,24 @@ def embedded_state(genesis: Genesis) -> EngineState:
     """What this engine says about itself in the engine root."""
     validators = sorted((v.party, v.weight) for v in genesis.validators)
     return EngineState(ENGINE, 0, 0, validators)
+
+
+def catch_up(application: Application, store: LedgerStore) -> None:
+    """Bring an application to the store's height.
+
+    Raises:
+        StoreError: what is stored does not add up to the last record's root; run `audit`.
+    """
+    if not store.is_initialised:
+        store.save_initial(application.init_chain())
+        return
+    tip = store.tip() or (0, application.genesis_hash)
+    application.restore(store.entries(), *tip)
+    if tip[0] and application.state_map.root != store.record(tip[0]).market_root:
+        raise StoreError(
+            f"{store.folder}: the stored state does not have the root of block {tip[0]}; "
+            f"run `gridpact audit {store.folder}`"
+        )
 
 
 class EmbeddedEngine:
@@ -93,7 +111,7 @@ class EmbeddedEngine:
         """
         engine = cls(store, header_time)
         try:
-            engine._catch_up()
+            catch_up(engine.application, store)
         except BaseException:
             store.close()
             raise
@@ -102,20 +120,6 @@ class EmbeddedEngine:
             for stage in (engine._check_signatures, engine._make_blocks)
         ]
         return engine
-
-    def _catch_up(self) -> None:
-        """Bring the application to the store's height."""
-        store, application = self.store, self.application
-        if not store.is_initialised:
-            store.save_initial(application.init_chain())
-        else:
-            tip = store.tip() or (0, application.genesis_hash)
-            application.restore(store.entries(), *tip)
-            if tip[0] and application.state_map.root != store.record(tip[0]).market_root:
-                raise StoreError(
-                    f"{store.folder}: the stored state does not have the root of block {tip[0]}; "
-                    f"run `gridpact audit {store.folder}`"
-                )
 
     @classmethod
     async def create(

@@ -3,5 +3,6 @@
 from gridpact.pipeline.day import DayTrader, Progress
 from gridpact.pipeline.opening import genesis_of
 from gridpact.pipeline.run import run_scenario
+from gridpact.pipeline.stored_lines import moved_to
 
-__all__ = ["DayTrader", "Progress", "genesis_of", "run_scenario"]
+__all__ = ["DayTrader", "Progress", "genesis_of", "moved_to", "run_scenario"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gridpact.codec import decode
@@ -24,13 +25,14 @@ from gridpact.model import (
 )
 from gridpact.node import LedgerStore
 from gridpact.pipeline.day import DayTrader
+from gridpact.pipeline.stored_lines import StoredLines
 from gridpact.units import money_nano
 
 if TYPE_CHECKING:
     from gridpact.quantize import IntArray
 
 
-@dataclass(slots=True)
+@dataclass
 class Books:
     """A run that is over, and the ledger it left."""
 
@@ -143,15 +145,14 @@ class Books:
                 notes.append(CreditResult(participant, day, entry.value, lines))
         return sorted(notes, key=lambda note: (note.day, note.participant_id))
 
-    def _lines(
-        self, series: str, participant: str, income: dict[bool, int]
-    ) -> tuple[BillLine, ...]:
-        lines = tuple(decode(BillLine, d.data) for d in self.store.documents(series))
+    def _lines(self, series: str, participant: str, income: dict[bool, int]) -> StoredLines:
+        """Add the lines of a bill or credit note to `income`; they stay in the ledger."""
+        lines = [decode(BillLine, document.data) for document in self.store.documents(series)]
         row, first_s = self._row[participant], self.slots[0].slot.start_s
         for line in lines:
             index = (line.slot_start_s - first_s) // self.scenario.slot_length_s
             income[bool(self._net[row, index] > 0)] += line.amount_nano
-        return lines
+        return StoredLines(self.store.folder, series, len(lines))
 
     def _baselines(self) -> dict[tuple[str, str], int]:
         """What each participant's readings of a day come to with feed-in and retail alone."""
@@ -183,6 +184,7 @@ class Books:
         """What the meters saw, shape (members, slots)."""
         return self.trader.population.metered_wh
 
-    @property
+    @cached_property
     def _row(self) -> dict[str, int]:
+        """Row of each member."""
         return {m.participant_id: row for row, m in enumerate(self.scenario.members)}

@@ -1,7 +1,24 @@
-"""What a run came to, for people and for other tools: a page, a terminal table, JSON, CSV."""
+"""What a run came to, for people and for other tools: pages, terminal, JSON, CSV, Parquet."""
 
+from gridpact.reports.columns import ORDERS, TABLES, table
 from gridpact.reports.html import write_report
-from gridpact.reports.tables import run_json, write_bills_csv, write_slots_csv
+from gridpact.reports.markdown import write_markdown
+from gridpact.reports.progress import slot_line
+from gridpact.reports.summary import run_json
+from gridpact.reports.tables import frame_of, write_bills_csv, write_parquet, write_slots_csv
 from gridpact.reports.terminal import run_table
 
-__all__ = ["run_json", "run_table", "write_bills_csv", "write_report", "write_slots_csv"]
+__all__ = [
+    "ORDERS",
+    "TABLES",
+    "frame_of",
+    "run_json",
+    "run_table",
+    "slot_line",
+    "table",
+    "write_bills_csv",
+    "write_markdown",
+    "write_parquet",
+    "write_report",
+    "write_slots_csv",
+]

@@ -7,6 +7,7 @@ rounded half to even from the exact integer.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 
 from gridpact.errors import invariant
 from gridpact.units import MICRO_PER_CURRENCY, NANO_PER_CURRENCY, WH_PER_KWH
@@ -116,6 +117,18 @@ def kwh_text(energy_wh: int, digits: int = 1) -> str:
     return fixed(energy_wh, WH_PER_KWH, digits)
 
 
+def energy_text(energy_wh: float | None) -> str:
+    """Energy for a sentence, in kWh with its unit; below one kWh to the Wh.
+
+    >>> [energy_text(each).replace(NO_BREAK, " ") for each in (344_695, 82, 0, -12.4, None)]
+    ['344.7 kWh', '0.082 kWh', '0.0 kWh', '\N{MINUS SIGN}0.012 kWh', 'n/a']
+    """
+    if energy_wh is None or not isfinite(energy_wh):
+        return NOT_AVAILABLE
+    digits = 3 if 0 < abs(energy_wh) < WH_PER_KWH else 1
+    return f"{kwh_text(round(energy_wh), digits)}{NO_BREAK}kWh"
+
+
 def price_text(price_micro_per_kwh: int) -> str:
     """A price in currency per kWh to the last micro, two decimals at least; without the unit.
 
@@ -150,6 +163,22 @@ def percent_text(part: int, whole: int, *, signed: bool = False) -> str:
     if whole == 0:
         return NOT_AVAILABLE
     return f"{fixed(100 * part, whole, 1, signed=signed)}{NO_BREAK}%"
+
+
+def real_text(value: float | None, digits: int, *, signed: bool = False) -> str:
+    """A measured or computed number, which is a float to begin with.
+
+    >>> real_text(1234.56, 1), real_text(-0.04, 1), real_text(None, 1), real_text(float("nan"), 1)
+    ('1,234.6', '0.0', 'n/a', 'n/a')
+    """
+    if value is None or not isfinite(value):
+        return NOT_AVAILABLE
+    text = f"{abs(value):,.{digits}f}"
+    if not any(digit in text for digit in "123456789"):
+        return text
+    if value < 0:
+        return MINUS + text
+    return f"+{text}" if signed else text
 
 
 def seconds_text(seconds: float) -> str:

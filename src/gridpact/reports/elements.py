@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
-from gridpact.reports.figures import Figure
+from gridpact.reports.amounts import count_text
 from gridpact.reports.markup import Html, joined, tag
+from gridpact.reports.plots import Figure
+
+SECTIONS = {
+    "prices": "Prices and volumes",
+    "order-book": "One order book",
+    "energy": "Energy",
+    "grid": "Grid",
+    "homes": "Homes",
+    "forecasts": "Forecasts",
+    "bills": "Bills",
+    "corrections": "Corrections",
+    "ledger": "Ledger",
+    "method": "How it was computed",
+}
+"""Id and title of each part, in their order on the page; a page has those it has data for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of the page."""
+
+    name: str
+    """One of SECTIONS."""
+    body: Html
+    figures: tuple[Figure, ...] = ()
+
+    @property
+    def html(self) -> Html:
+        """Title and body."""
+        return tag("section", tag("h2", SECTIONS[self.name]), self.body, id=self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """Head of a table's column."""
+
+    title: str
+    unit: str = ""
+    holds: str = ""
+    """`words`, `time`, or nothing for numbers."""
 
 
 def pairs(facts: Mapping[str, str]) -> Html:
@@ -19,6 +60,46 @@ def small_table(title: str, rows: Iterable[tuple[str, str]]) -> Html:
     """A few numbers with their names, under a title."""
     body = (tag("tr", tag("td", name), tag("td", number)) for name, number in rows)
     return tag("div", tag("h3", title), tag("table", tag("tbody", *body)))
+
+
+def wide_table(label: str, headings: Sequence[Heading], rows: Iterable[Sequence[str]]) -> Html:
+    """A table that scrolls in itself where the page is narrow."""
+    head = (
+        tag(
+            "th",
+            each.title,
+            tag("small", each.unit),
+            scope="col",
+            class_=each.holds or False,
+        )
+        for each in headings
+    )
+    body = (
+        tag(
+            "tr",
+            *(
+                tag("td", cell, class_=each.holds or False)
+                for each, cell in zip(headings, row, strict=True)
+            ),
+        )
+        for row in rows
+    )
+    return tag(
+        "div",
+        tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body), class_="wide"),
+        class_="scroll",
+        tabindex="0",
+        role="region",
+        aria_label=label,
+    )
+
+
+def rest_note(shown: int, whole: int, where: str = "the CSV has all") -> Html:
+    """That a table is only the top of a longer one."""
+    if whole <= shown:
+        return Html()
+    text = f"{count_text(shown)} of {count_text(whole)} are shown; {where}."
+    return tag("p", text, class_="note")
 
 
 def plot(figure: Figure, stem: str) -> Html:

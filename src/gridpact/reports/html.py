@@ -16,10 +16,17 @@ import msgspec
 
 from gridpact.files import write_atomically
 from gridpact.model import RunResult
-from gridpact.reports.figures import Figure, energy_figure, order_book_figure, price_figure
+from gridpact.reports.book_figure import order_book_figure
+from gridpact.reports.corrections import corrections_section
+from gridpact.reports.elements import Section
+from gridpact.reports.forecasts import forecasts_section
+from gridpact.reports.grid_section import grid_section
+from gridpact.reports.homes import homes_section
+from gridpact.reports.market_figures import energy_figure, price_figure
 from gridpact.reports.markup import Html, joined, tag
-from gridpact.reports.orderbook import fullest_book
+from gridpact.reports.orderbook import order_book
 from gridpact.reports.palette import DARK, LIGHT, css_variables
+from gridpact.reports.plots import Figure
 from gridpact.reports.sections import (
     bills_section,
     energy_section,
@@ -44,26 +51,33 @@ def write_report(result: RunResult, path: Path) -> None:
 
 def report_page(result: RunResult) -> str:
     """The page as text."""
-    totals = totals_of(result)
-    timeline = timeline_of(result)
-    book = fullest_book(result)
-    prices = price_figure(result, timeline)
-    energy = energy_figure(result, timeline)
-    curves = None if book is None else order_book_figure(book, result.scenario.currency)
+    sections = _sections(result)
     body = joined(
-        opening(result, totals),
-        tag(
-            "main",
-            price_section(result, totals, timeline, prices),
-            order_book_section(result, book, curves),
-            energy_section(result, totals, energy),
-            bills_section(result),
-            ledger_section(result),
-            method_section(result),
-        ),
+        opening(result, totals_of(result), [each.name for each in sections]),
+        tag("main", *(each.html for each in sections)),
     )
-    data = _page_data([figure for figure in (prices, energy, curves) if figure is not None])
+    data = _page_data([figure for each in sections for figure in each.figures])
     return _document(f"{result.scenario.name}, {days_text(result)}", body, data)
+
+
+def _sections(result: RunResult) -> list[Section]:
+    """The parts that there is something to say about."""
+    totals, timeline = totals_of(result), timeline_of(result)
+    book = order_book(result)
+    curves = None if book is None else order_book_figure(book, result.scenario.currency)
+    found = (
+        price_section(result, totals, timeline, price_figure(result, timeline)),
+        order_book_section(result, book, curves),
+        energy_section(result, totals, energy_figure(result, timeline)),
+        grid_section(result, timeline),
+        homes_section(result, timeline),
+        forecasts_section(result),
+        bills_section(result),
+        corrections_section(result),
+        ledger_section(result),
+        method_section(result),
+    )
+    return [section for section in found if section is not None]
 
 
 def _document(title: str, body: Html, data: Html) -> str:

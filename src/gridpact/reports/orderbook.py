@@ -43,17 +43,18 @@ class OrderBook:
         return (bid + offer) // 2
 
 
-def fullest_book(result: RunResult) -> OrderBook | None:
-    """The book of the slot with the most traded energy, then the most orders, then the earliest.
+def order_book(result: RunResult) -> OrderBook | None:
+    """The book of the slot with the most trades.
 
     Returns:
         None when nobody placed an order in the whole run.
     """
-    slot = max(result.slots, key=lambda each: (each.state.traded_wh, len(each.orders)))
-    if not slot.orders:
+    book = result.fullest_book
+    if book is None or not book.orders:
         return None
-    bids = [order for order in slot.orders if order.side == Side.BID]
-    offers = [order for order in slot.orders if order.side == Side.OFFER]
+    (slot,) = (each for each in result.slots if each.slot == book.slot)
+    bids = [order for order in book.orders if order.side == Side.BID]
+    offers = [order for order in book.orders if order.side == Side.OFFER]
     bids.sort(key=lambda order: (-order.price_micro_per_kwh, order.participant_id))
     offers.sort(key=lambda order: (order.price_micro_per_kwh, order.participant_id))
     return OrderBook(slot, _queue(bids), _queue(offers))

@@ -7,6 +7,7 @@ from gridpact.model import RunResult, TieRule
 from gridpact.reports.amounts import (
     count_text,
     counted,
+    energy_text,
     fixed,
     kwh_text,
     mean_price_text,
@@ -17,23 +18,14 @@ from gridpact.reports.amounts import (
 )
 from gridpact.reports.bills import bills_table
 from gridpact.reports.commands import checking_commands
-from gridpact.reports.elements import pairs, plot, small_table
-from gridpact.reports.figures import Figure
+from gridpact.reports.elements import SECTIONS, Section, pairs, plot, small_table
 from gridpact.reports.headline import headline
 from gridpact.reports.markup import Html, joined, tag
 from gridpact.reports.orderbook import OrderBook
+from gridpact.reports.physics import grid_sentence
+from gridpact.reports.plots import Figure
 from gridpact.reports.timeline import Timeline, days_text, duration_text, slot_text, zone_of
 from gridpact.reports.totals import Totals, all_accounts, range_text, verdict_text
-
-SECTIONS = {
-    "prices": "Prices and volumes",
-    "order-book": "One order book",
-    "energy": "Energy",
-    "bills": "Bills",
-    "ledger": "Ledger",
-    "method": "How it was computed",
-}
-"""Id and title of each part, in their order on the page."""
 
 TIE_TEXTS = {
     TieRule.PRO_RATA: "shared in proportion to energy",
@@ -41,10 +33,17 @@ TIE_TEXTS = {
 }
 
 
-def opening(result: RunResult, totals: Totals) -> Html:
-    """What a reader sees first: who it is about, the three numbers, the amounts behind them."""
+def opening(result: RunResult, totals: Totals, parts: list[str]) -> Html:
+    """What a reader sees first: who it is about, the three numbers, the amounts behind them.
+
+    Args:
+        result: the run.
+        totals: its sums.
+        parts: ids of the parts that follow.
+    """
     scenario = result.scenario
-    links = (tag("a", title, href=f"#{name}") for name, title in SECTIONS.items())
+    links = (tag("a", SECTIONS[name], href=f"#{name}") for name in parts)
+    grid = grid_sentence(result)
     return tag(
         "header",
         tag(
@@ -62,6 +61,7 @@ def opening(result: RunResult, totals: Totals) -> Html:
             f"{counted(totals.trades, 'trade')}.",
             class_="lead",
         ),
+        tag("p", grid, class_="lead grid") if grid else Html(),
         _facts(result, totals),
         tag("nav", *links, aria_label="Parts of this page"),
     )
@@ -112,7 +112,7 @@ def _facts(result: RunResult, totals: Totals) -> Html:
     return tag("dl", *items, class_="facts")
 
 
-def price_section(result: RunResult, totals: Totals, timeline: Timeline, figure: Figure) -> Html:
+def price_section(result: RunResult, totals: Totals, timeline: Timeline, figure: Figure) -> Section:
     """Prices between the tariffs, and volumes, over time."""
     words = "Nothing was traded, so there is no trade price."
     if totals.trades:
@@ -127,19 +127,19 @@ def price_section(result: RunResult, totals: Totals, timeline: Timeline, figure:
         )
     if timeline.note:
         words += f" {timeline.note}"
-    return _section("prices", tag("p", words), plot(figure, result.scenario.name))
+    return _plotted("prices", words, figure, result)
 
 
-def order_book_section(result: RunResult, book: OrderBook | None, figure: Figure | None) -> Html:
+def order_book_section(result: RunResult, book: OrderBook | None, figure: Figure | None) -> Section:
     """The fullest order book with its clearing."""
     if book is None or figure is None:
-        return _section("order-book", tag("p", "Nobody placed an order."))
+        return Section("order-book", tag("p", "Nobody placed an order."))
     state = book.slot.state
     when = slot_text(book.slot.slot, zone_of(result.scenario.time_zone))
     sides = f"{counted(len(book.demand), 'bid')} and {counted(len(book.supply), 'offer')}"
     if not state.trades:
         words = f"{when}: {sides} found no price in common."
-        return _section("order-book", tag("p", words), plot(figure, result.scenario.name))
+        return _plotted("order-book", words, figure, result)
     rule = (
         "Bids queue from the highest price down, offers from the lowest up. They trade as long as "
         "the bid is at least the offer, each pair in the middle of its two prices: the shaded "
@@ -152,18 +152,14 @@ def order_book_section(result: RunResult, book: OrderBook | None, figure: Figure
         )
     else:
         rule += " The second stage, at the mean price, found nothing more."
-    return _section(
-        "order-book",
-        tag(
-            "p",
-            f"{when}, the slot with the most traded energy: {sides} made "
-            f"{counted(state.trades, 'trade')}. {rule}",
-        ),
-        plot(figure, result.scenario.name),
+    words = (
+        f"{when}, the slot with the most trades: {sides} made "
+        f"{counted(state.trades, 'trade')}. {rule}"
     )
+    return _plotted("order-book", words, figure, result)
 
 
-def energy_section(result: RunResult, totals: Totals, figure: Figure) -> Html:
+def energy_section(result: RunResult, totals: Totals, figure: Figure) -> Section:
     """Consumption, generation and the grid over time."""
     words = (
         f"Members consumed {kwh_text(totals.load_wh)} kWh; their PV gave "
@@ -172,15 +168,24 @@ def energy_section(result: RunResult, totals: Totals, figure: Figure) -> Html:
         f"{kwh_text(totals.grid_export_wh)} kWh into it; both occur in one slot, as each member "
         "settles by its own meter."
     )
-    return _section("energy", tag("p", words), plot(figure, result.scenario.name))
+    if totals.stored_wh:
+        more = "took in" if totals.stored_wh > 0 else "gave back"
+        words += f" Batteries {more} {energy_text(abs(totals.stored_wh))} more than they "
+        words += "gave back." if totals.stored_wh > 0 else "took in."
+    if totals.spilled_wh:
+        words += (
+            f" {energy_text(totals.spilled_wh)} of sun were not fed in: the lines could not carry "
+            "them, or export was limited."
+        )
+    return _plotted("energy", words, figure, result)
 
 
-def bills_section(result: RunResult) -> Html:
+def bills_section(result: RunResult) -> Section:
     """Who paid and got what."""
-    return _section("bills", bills_table(result))
+    return Section("bills", bills_table(result))
 
 
-def ledger_section(result: RunResult) -> Html:
+def ledger_section(result: RunResult) -> Section:
     """What is recorded, and how anybody can check it."""
     ledger, currency = result.ledger, result.scenario.currency
     facts = {
@@ -198,8 +203,7 @@ def ledger_section(result: RunResult) -> Html:
     )
     receipts = sorted(result.receipts.items())
     sizes = sorted(result.sizes.items())
-    return _section(
-        "ledger",
+    body = joined(
         tag(
             "p",
             "Every order, reading and payment is a signed transaction in a chain of blocks. "
@@ -222,9 +226,10 @@ def ledger_section(result: RunResult) -> Html:
             class_="columns",
         ),
     )
+    return Section("ledger", body)
 
 
-def method_section(result: RunResult) -> Html:
+def method_section(result: RunResult) -> Section:
     """What the numbers rest on, and what they mean."""
     scenario = result.scenario
     facts = {
@@ -254,8 +259,18 @@ def method_section(result: RunResult) -> Html:
         "Amounts": "Whole nano-currency on the ledger, rounded on this page only; the CSV files "
         "are exact.",
     }
-    return _section("method", pairs(facts), tag("h3", "What the words mean"), pairs(words))
+    remarks = [tag("li", remark) for remark in result.remarks]
+    body = joined(
+        pairs(facts),
+        tag("h3", "Mended in the data, left out of the day") if remarks else Html(),
+        tag("ul", *remarks, class_="remarks") if remarks else Html(),
+        tag("h3", "What the words mean"),
+        pairs(words),
+    )
+    return Section("method", body)
 
 
-def _section(name: str, *children: str) -> Html:
-    return tag("section", tag("h2", SECTIONS[name]), *children, id=name)
+def _plotted(name: str, words: str, figure: Figure, result: RunResult) -> Section:
+    """A sentence and its plot."""
+    body = joined(tag("p", words), plot(figure, result.scenario.name))
+    return Section(name, body, (figure,))

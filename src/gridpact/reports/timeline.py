@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from itertools import groupby
+from math import isnan
 from zoneinfo import ZoneInfo
 
 from gridpact.model import RunResult, Slot, SlotResult
@@ -49,6 +50,15 @@ def slot_text(slot: Slot, zone: tzinfo) -> str:
     return f"{date_text(start)}, {start:%H:%M} to {end:%H:%M}"
 
 
+def start_text(instant_s: int, zone: tzinfo) -> str:
+    """An instant for tables.
+
+    >>> start_text(1_465_423_200, UTC)
+    '2016-06-08 22:00'
+    """
+    return f"{datetime.fromtimestamp(instant_s, zone):%Y-%m-%d %H:%M}"
+
+
 def days_text(result: RunResult) -> str:
     """The traded days for people."""
     first = result.scenario.first_day
@@ -87,6 +97,14 @@ class Span:
     """Currency per kWh; the mean over the slots."""
     feed_in: float
     """Currency per kWh; the mean over the slots."""
+    stored_wh: int
+    """Into batteries less out of them."""
+    curtailed_wh: int
+    vm_min_pu: float | None
+    """Lowest voltage of any bus; None without a solved power flow."""
+    vm_max_pu: float | None
+    loading_max_percent: float | None
+    """Highest loading of any branch."""
 
     @property
     def mean_price(self) -> float | None:
@@ -151,6 +169,7 @@ def timeline_of(result: RunResult) -> Timeline:
 def _span(at: str, slots: Sequence[SlotResult]) -> Span:
     states = [slot.state for slot in slots]
     prices = len(slots) * MICRO_PER_CURRENCY
+    grids = [slot.grid for slot in slots if slot.grid is not None]
     return Span(
         at=at,
         load_wh=sum(slot.load_wh for slot in slots),
@@ -161,4 +180,18 @@ def _span(at: str, slots: Sequence[SlotResult]) -> Span:
         grid_export_wh=sum(state.grid_export_wh for state in states),
         retail=sum(state.tariff.retail_micro_per_kwh for state in states) / prices,
         feed_in=sum(state.tariff.feed_in_micro_per_kwh for state in states) / prices,
+        stored_wh=sum(slot.stored_wh for slot in slots),
+        curtailed_wh=sum(state.curtailed_wh for state in states),
+        vm_min_pu=min(known(grid.vm_min_pu for grid in grids), default=None),
+        vm_max_pu=max(known(grid.vm_max_pu for grid in grids), default=None),
+        loading_max_percent=max(known(grid.loading_max_percent for grid in grids), default=None),
     )
+
+
+def known(values: Iterable[float | None]) -> list[float]:
+    """The values that there are: neither None nor NaN.
+
+    >>> known([1.0, None, float("nan")])
+    [1.0]
+    """
+    return [value for value in values if value is not None and not isnan(value)]

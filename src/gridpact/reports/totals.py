@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gridpact.model import BillResult, RunResult, Verdict
+from gridpact.model import Bill, RunResult, Verdict
 from gridpact.reports.amounts import count_text, price_text
 
 
@@ -19,6 +19,12 @@ class Totals:
     traded_wh: int
     """Contracted among members, both stages."""
     second_stage_wh: int
+    curtailed_wh: int
+    """What the grid could not carry of it."""
+    stored_wh: int
+    """Into batteries less out of them."""
+    spilled_wh: int
+    """Sun that was not fed in."""
     grid_import_wh: int
     """What members took beyond their trades."""
     grid_export_wh: int
@@ -48,6 +54,9 @@ def totals_of(result: RunResult) -> Totals:
         pv_wh=sum(slot.pv_wh for slot in result.slots),
         traded_wh=sum(state.traded_wh for state in states),
         second_stage_wh=sum(state.second_stage_wh for state in states),
+        curtailed_wh=sum(state.curtailed_wh for state in states),
+        stored_wh=sum(slot.stored_wh for slot in result.slots),
+        spilled_wh=sum(slot.spilled_wh for slot in result.slots),
         grid_import_wh=sum(state.grid_import_wh for state in states),
         grid_export_wh=sum(state.grid_export_wh for state in states),
         orders=sum(state.orders for state in states),
@@ -62,7 +71,10 @@ def totals_of(result: RunResult) -> Totals:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One participant's bills of all days, added up; amounts are + when it gets them."""
+    """One participant's bills of all days, added up, with what corrections changed about them.
+
+    Amounts are + when the participant gets them.
+    """
 
     participant_id: str
     bought_wh: int
@@ -70,6 +82,7 @@ class Account:
     grid_import_wh: int
     grid_export_wh: int
     fees_nano: int
+    lost_deposits_nano: int
     total_nano: int
     baseline_nano: int
     """The same readings with feed-in and retail alone."""
@@ -82,27 +95,37 @@ class Account:
 
 def accounts_of(result: RunResult) -> list[Account]:
     """One per participant, by id."""
-    bills: dict[str, list[BillResult]] = {}
-    for bill in result.bills:
-        bills.setdefault(bill.participant_id, []).append(bill)
-    return [_added_up(name, bills[name]) for name in sorted(bills)]
+    papers = _papers(result)
+    return [_added_up(name, papers[name]) for name in sorted(papers)]
 
 
 def all_accounts(result: RunResult) -> Account:
     """The totals row: every bill of every participant."""
-    return _added_up("", result.bills)
+    return _added_up("", [each for papers in _papers(result).values() for each in papers])
 
 
-def _added_up(name: str, bills: list[BillResult] | tuple[BillResult, ...]) -> Account:
+def _papers(result: RunResult) -> dict[str, list[tuple[Bill, int]]]:
+    """Bills with their baselines, and what corrections changed about them, by participant."""
+    papers: dict[str, list[tuple[Bill, int]]] = {}
+    for bill in result.bills:
+        papers.setdefault(bill.participant_id, []).append((bill.bill, bill.baseline_nano))
+    for credit in result.credits:
+        papers.setdefault(credit.participant_id, []).append((credit.note.change, 0))
+    return papers
+
+
+def _added_up(name: str, papers: list[tuple[Bill, int]]) -> Account:
+    bills = [bill for bill, _ in papers]
     return Account(
         participant_id=name,
-        bought_wh=sum(each.bill.bought_wh for each in bills),
-        sold_wh=sum(each.bill.sold_wh for each in bills),
-        grid_import_wh=sum(each.bill.grid_import_wh for each in bills),
-        grid_export_wh=sum(each.bill.grid_export_wh for each in bills),
-        fees_nano=sum(each.bill.fees_nano for each in bills),
-        total_nano=sum(each.bill.total_nano for each in bills),
-        baseline_nano=sum(each.baseline_nano for each in bills),
+        bought_wh=sum(bill.bought_wh for bill in bills),
+        sold_wh=sum(bill.sold_wh for bill in bills),
+        grid_import_wh=sum(bill.grid_import_wh for bill in bills),
+        grid_export_wh=sum(bill.grid_export_wh for bill in bills),
+        fees_nano=sum(bill.fees_nano for bill in bills),
+        lost_deposits_nano=sum(bill.lost_deposits_nano for bill in bills),
+        total_nano=sum(bill.total_nano for bill in bills),
+        baseline_nano=sum(baseline_nano for _, baseline_nano in papers),
     )
 
 

@@ -56,20 +56,25 @@ VIOLATIONS_MAX = 50
 """A run that has found this many stops."""
 ALL_SEEN_FROM = 3_000
 """A run of this many mutants meets every verdict that a transaction can meet."""
-NEVER_MET = {Verdict.ACCEPTED, Verdict.MEMPOOL_FULL, Verdict.UNKNOWN_PARTY}
-"""Not a refusal; needs ten thousand waiting from one sender; decided at barriers only."""
+NEVER_MET = {
+    Verdict.ACCEPTED,
+    Verdict.MEMPOOL_FULL,
+    Verdict.UNKNOWN_PARTY,
+    Verdict.ACCOUNT_IN_USE,
+}
+"""Not a refusal; needs ten thousand waiting from one sender; two that barriers decide."""
 
 _SAME = {(verdict, verdict) for verdict in Verdict} | {(Verdict.NONCE_USED, Verdict.BAD_SIGNATURE)}
 """(at the door, in a block) that agree. The door does not spend a check of a signature on a nonce
 that is gone."""
 _SHARES = {
-    "blind": 25,
+    "blind": 23,
     "envelope": 22,
     "body": 14,
     "grammar": 12,
     "signature": 9,
     "payload": 5,
-    "rule": 6,
+    "rule": 8,
     "role": 3,
     "replay": 2,
     "nonce": 2,

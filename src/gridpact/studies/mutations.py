@@ -384,7 +384,7 @@ def _unknown_version(forge: Forge) -> Forged:
 
 def _unknown_kind(forge: Forge) -> Forged:
     sample = forge.sample()
-    kind = forge.random.choice([0, 5, 9, 22_000, 2**31, 2**63 - 1])
+    kind = forge.random.choice([0, 6, 9, 22_000, 2**31, 2**63 - 1])
     return forge.resigned(sample, KIND, kind), sample.sealed, Verdict.UNKNOWN_KIND
 
 

@@ -14,7 +14,12 @@ import msgspec
 
 from gridpact.codec import Wire, encode, sha256
 from gridpact.contracts.bodies import (
+    BatchPayload,
     CancelOrder,
+    CloseAccount,
+    Curtail,
+    CurtailedTrade,
+    CurtailmentPayload,
     Deposit,
     GrantRole,
     Kind,
@@ -26,13 +31,18 @@ from gridpact.contracts.bodies import (
     ReadingPayload,
     RegisterMeter,
     RegisterParticipant,
+    ReportBatch,
     ReportReading,
+    RevealOrder,
     RotateKey,
+    SealOrder,
     SetTariff,
+    SlotReading,
     Withdraw,
+    order_commitment,
 )
 from gridpact.contracts.genesis import DEFAULT_LIMITS
-from gridpact.contracts.keys import CLOCK, party_key
+from gridpact.contracts.keys import CLOCK, party_key, position_key
 from gridpact.ledger.envelope import ENVELOPE_VERSION, sealed_payload
 from gridpact.model import (
     OPERATOR,
@@ -43,6 +53,7 @@ from gridpact.model import (
     Phase,
     Quality,
     Side,
+    SlotSeals,
     SlotTariff,
     Verdict,
 )
@@ -62,6 +73,7 @@ from gridpact.studies.workload import (
     MARKET,
     METERING_OPERATOR,
     NEVER_S,
+    SEALED_MARKET,
     TARIFF,
     VALIDATORS,
     Read,
@@ -72,8 +84,10 @@ from gridpact.studies.workload import (
 )
 from gridpact.units import QUANTITY_MAX
 
-FINAL, DELIVERED, CLOSED, DEAR, FULL, OPEN = range(6)
-"""Slots by what they are for. The dear one is metered, and settling it would overflow."""
+FINAL, DELIVERED, CLOSED, DEAR, CLEARED, FULL, OPEN = range(7)
+"""Slots by what they are for. The dear one is metered, and settling it would overflow; of the
+cleared one trade 0 is curtailed. The market with sealed orders has `CLOSED`, where orders can be
+revealed, `FULL` and `OPEN`."""
 SLOTS = 8
 """Open from the start; barriers open the following ones."""
 UNOPENED = 900_000
@@ -83,8 +97,10 @@ CAP = 3
 LATEST_VERSION = 5
 """Of the readings that the delivered slot has."""
 POOR, METERLESS = "poor", "meterless"
-LATE_EXPIRY_MAX_S = start_of(DEAR) - 1
+LATE_EXPIRY_MAX_S = start_of(CLEARED) - 1
 """What expires before the latest closed gate has expired."""
+SEAL_SALT = b"\x5e" * 32
+"""Under which everything in the scene is sealed, so that it can be revealed."""
 
 
 class Intent(NamedTuple):
@@ -94,6 +110,8 @@ class Intent(NamedTuple):
     kind: Kind
     body: Wire
     payload: Wire | None = None
+    salt: bytes = b""
+    """Of the payload, where a seal has fixed it."""
 
 
 class Scene:
@@ -140,15 +158,27 @@ class Scene:
             load.registrations()
             + [self._signed(intent) for intent in self._guests()]
             + load.tariffs(0, SLOTS)
+            + [self._signed(tariff_intent(0, SLOTS, TARIFF, market=SEALED_MARKET))]
             + [self._signed(tariff_intent(DEAR, 1, dear, submitted_ms=1))],
-            [load.move(Phase.OPEN, 0, SLOTS)],
+            [
+                load.move(Phase.OPEN, 0, SLOTS),
+                load.move(Phase.OPEN, 0, SLOTS, market=SEALED_MARKET),
+            ],
             [
                 self._signed(order_intent(member, slot, side=side))
-                for slot in (FINAL, DELIVERED, CLOSED, OPEN)
+                for slot in (FINAL, DELIVERED, CLOSED, CLEARED, OPEN)
                 for member, side in zip(self.busy, (Side.BID, Side.OFFER) * 2, strict=True)
             ]
-            + [self._signed(order_intent(self.full, FULL)) for _ in range(CAP)],
-            [load.move(Phase.CLOSED, 0, 4)],
+            + [self._signed(order_intent(self.full, FULL)) for _ in range(CAP)]
+            + [self._signed(seal_intent(self.full, FULL)) for _ in range(CAP)]
+            + [
+                self._signed(seal_intent(member, slot))
+                for slot in (CLOSED, OPEN)
+                for member in self.busy + self.wild
+            ],
+            [load.move(Phase.CLOSED, 0, 5), load.move(Phase.CLOSED, CLOSED, market=SEALED_MARKET)],
+            [load.move(Phase.CLEARED, CLEARED)],
+            [self._signed(curtail_intent(CLEARED, (0, 1)))],
         ]
         batches += [
             [load.move(phase, FINAL, 2), load.move(phase, DEAR)]
@@ -168,7 +198,9 @@ class Scene:
         return batches
 
     def _signed(self, intent: Intent) -> Signed:
-        return self.workload.sign(intent.sender, intent.kind, intent.body, intent.payload)
+        return self.workload.sign(
+            intent.sender, intent.kind, intent.body, intent.payload, salt=intent.salt
+        )
 
     def _guests(self) -> list[Intent]:
         """Registrations of those with a lack: of money, of a meter, of a sound key."""
@@ -215,6 +247,11 @@ class Scene:
             self._nonces[sender] = party.nonce if isinstance(party, Party) else 0
         return self._nonces[sender]
 
+    def sealed_nonce(self, member: str, slot: int) -> int:
+        """Nonce of the member's first sealed order in a slot; 1 when it has none any more."""
+        held = self.read(position_key("seals", member, SEALED_MARKET, start_of(slot)))
+        return held.seals[0].nonce if isinstance(held, SlotSeals) else 1
+
     def write(self, intent: Intent, *, expiry_s: int = NEVER_S) -> Signed:
         """The intent as its sender's next transaction."""
         nonce = self.nonce(intent.sender) + 1
@@ -233,7 +270,8 @@ class Scene:
     def _sealed(self, intent: Intent, nonce: int) -> bytes:
         if intent.payload is None:
             return b""
-        return sealed_payload(self.workload.keys.salt(intent.sender, nonce), intent.payload)
+        salt = intent.salt or self.workload.keys.salt(intent.sender, nonce)
+        return sealed_payload(salt, intent.payload)
 
     def _fields(
         self,
@@ -273,13 +311,18 @@ class Scene:
             Kind.REGISTER_PARTICIPANT: {OPERATOR},
             Kind.REGISTER_METER: {OPERATOR, METERING_OPERATOR},
             Kind.GRANT_ROLE: {OPERATOR},
+            Kind.CLOSE_ACCOUNT: {OPERATOR},
             Kind.DEPOSIT: {OPERATOR},
             Kind.WITHDRAW: {member},
             Kind.TARIFF: {PRICE_AUTHORITY},
             Kind.ORDER: {member},
             Kind.CANCEL: {member},
             Kind.PHASE: {OPERATOR, VALIDATORS[1]},
+            Kind.SEALED_ORDER: {member},
+            Kind.REVEAL: {member},
+            Kind.CURTAILMENT: {OPERATOR},
             Kind.READING: {METERING_OPERATOR, meter},
+            Kind.READING_BATCH: {METERING_OPERATOR, meter},
         }
         return [
             (kind, sender)
@@ -319,12 +362,14 @@ class Scene:
     def wild_mutant(self) -> Mutant:
         """Well signed by who may, with numbers and names at the edges; anything may come of it."""
         intent = wild_intent(self)
-        public = pack(_strange(self, values_of(encode(intent.body)), intent.kind))
-        sealed = b""
+        public, sealed = encode(intent.body), b""
+        if self.random.random() < 0.8:
+            public = pack(_strange(self, values_of(public), intent.kind))
         if intent.payload is not None:
-            sealed = self.random.randbytes(32) + pack(
-                _strange(self, values_of(encode(intent.payload)), None)
-            )
+            content = encode(intent.payload)
+            if self.random.random() < 0.6:
+                content = pack(_strange(self, values_of(content), None))
+            sealed = (intent.salt or self.random.randbytes(32)) + content
         envelope, sealed = self.write_bytes(intent.sender, intent.kind, public, sealed)
         name = f"wild: {intent.kind.name} by {intent.sender}"
         return Mutant(name, envelope, sealed, frozenset(Verdict))
@@ -364,9 +409,55 @@ def order_intent(
     return Intent(sender, Kind.ORDER, PlaceOrder(market, start_of(slot)), payload)
 
 
-def cancel_intent(sender: str, slot: int, nonce: int) -> Intent:
+def cancel_intent(sender: str, slot: int, nonce: int, *, market: str = MARKET) -> Intent:
     """Takes an order back."""
-    return Intent(sender, Kind.CANCEL, CancelOrder(MARKET, start_of(slot), nonce))
+    return Intent(sender, Kind.CANCEL, CancelOrder(market, start_of(slot), nonce))
+
+
+SEALED_ORDER = OrderPayload(Side.BID, 200_000, 1_000, 200_000, 0)
+"""Inside every seal of the scene."""
+
+
+def seal_intent(sender: str, slot: int, *, market: str = SEALED_MARKET) -> Intent:
+    """A sealed order, good in the market that takes such."""
+    hashed = sha256(sealed_payload(SEAL_SALT, SEALED_ORDER))
+    commitment = order_commitment(sender, market, start_of(slot), hashed)
+    return Intent(sender, Kind.SEALED_ORDER, SealOrder(market, start_of(slot), commitment))
+
+
+def reveal_intent(
+    sender: str,
+    slot: int,
+    nonce: int,
+    *,
+    order: OrderPayload = SEALED_ORDER,
+    market: str = SEALED_MARKET,
+) -> Intent:
+    """Opens what the sender has sealed under this nonce."""
+    body = RevealOrder(market, start_of(slot), nonce)
+    return Intent(sender, Kind.REVEAL, body, order, SEAL_SALT)
+
+
+def curtail_intent(slot: int, *cuts: tuple[int, int]) -> Intent:
+    """(trade, Wh) of each trade that the grid cannot carry."""
+    payload = CurtailmentPayload([CurtailedTrade(trade, wh, "line-7") for trade, wh in cuts])
+    return Intent(OPERATOR, Kind.CURTAILMENT, Curtail(MARKET, start_of(slot), 0), payload)
+
+
+def batch_intent(
+    owner: str,
+    slot: int,
+    slots: int = 1,
+    *,
+    version: int = 1,
+    sender: str = "",
+    market: str = MARKET,
+    off_s: int = 0,
+) -> Intent:
+    """Readings of a run of slots by the meter, or by somebody else."""
+    body = ReportBatch(market, start_of(slot) + off_s, owner, meter_of(owner))
+    seen = [SlotReading(Quality.SUBSTITUTED, 0, 0)] * slots
+    return Intent(sender or meter_of(owner), Kind.READING_BATCH, body, BatchPayload(version, seen))
 
 
 def reading_intent(
@@ -415,12 +506,17 @@ def specimens(sender: str, next_phase: int) -> list[Intent]:
         Intent(sender, Kind.REGISTER_METER, RegisterMeter("new.meter", key, POOR, OPERATOR, 1)),
         Intent(sender, Kind.GRANT_ROLE, GrantRole(POOR, 64, 1, 1)),
         Intent(sender, Kind.ROTATE_KEY, RotateKey(key, 1)),
+        Intent(sender, Kind.CLOSE_ACCOUNT, CloseAccount(POOR, 1)),
         Intent(sender, Kind.DEPOSIT, Deposit(POOR, 1), money),
         Intent(sender, Kind.WITHDRAW, Withdraw(1), money),
         Intent(sender, Kind.TARIFF, SetTariff(MARKET, start_of(UNOPENED), 2, TARIFF, 1)),
         order_intent(sender, OPEN),
         cancel_intent(sender, OPEN, 1),
         phase_intent(sender, next_phase, Phase.CLOSED, OPEN),
+        seal_intent(sender, OPEN),
+        reveal_intent(sender, CLOSED, 1),
+        curtail_intent(CLEARED, (1, 1))._replace(sender=sender),
+        batch_intent(POOR, DELIVERED, version=LATEST_VERSION + 1, sender=sender),
         Intent(
             sender,
             Kind.READING,
@@ -471,6 +567,18 @@ def _meter_again(scene: Scene) -> Intent:
     return Intent(METERING_OPERATOR, Kind.REGISTER_METER, body)
 
 
+def _revealed(sender: str, slot: int, **changes: int) -> Intent:
+    order = msgspec.structs.replace(SEALED_ORDER, **changes)
+    return reveal_intent(sender, slot, 1, order=order)
+
+
+def _of_seal(scene: Scene, slot: int, **changes: int) -> Intent:
+    """A reveal of a seal that is there, as it was sealed or as something else."""
+    member = _one(scene)
+    order = msgspec.structs.replace(SEALED_ORDER, **changes)
+    return reveal_intent(member, slot, scene.sealed_nonce(member, slot), order=order)
+
+
 RULES: tuple[tuple[Verdict, Intent | Callable[[Scene], Intent]], ...] = (
     (Verdict.OVERFLOW, _move(Phase.SETTLED, DEAR)),
     (Verdict.UNKNOWN_MARKET, lambda s: order_intent(_one(s), OPEN, market="nowhere")),
@@ -488,7 +596,7 @@ RULES: tuple[tuple[Verdict, Intent | Callable[[Scene], Intent]], ...] = (
     (Verdict.PHASE_STEP_WRONG, _move(Phase.OPEN, FINAL)),
     (Verdict.PHASE_STEP_WRONG, _move(Phase.CLEARED, OPEN)),
     (Verdict.PHASE_STEP_WRONG, _move(Phase.CLOSED, CLOSED)),
-    (Verdict.PHASE_STEP_WRONG, _move(Phase.FINAL, FINAL)),
+    (Verdict.PHASE_STEP_WRONG, _move(Phase.FINAL, FINAL, slots=2)),
     (Verdict.PHASE_STEP_WRONG, _move(Phase.CLOSED, UNOPENED)),
     (Verdict.PHASE_STEP_WRONG, _move(Phase.CLOSED, CLOSED, slots=4)),
     (Verdict.RANGE_WRONG, _misaligned),
@@ -540,6 +648,56 @@ RULES: tuple[tuple[Verdict, Intent | Callable[[Scene], Intent]], ...] = (
         lambda s: reading_intent(_one(s), DELIVERED, version=LATEST_VERSION),
     ),
     (Verdict.READING_CLOSED, lambda s: reading_intent(_one(s), FINAL, version=2)),
+    (Verdict.UNKNOWN_MARKET, lambda s: seal_intent(_one(s), OPEN, market="nowhere")),
+    (Verdict.UNKNOWN_MARKET, lambda s: batch_intent(_one(s), DELIVERED, market="nowhere")),
+    (Verdict.UNKNOWN_SLOT, lambda s: seal_intent(_one(s), UNOPENED)),
+    (Verdict.UNKNOWN_SLOT, lambda s: reveal_intent(_one(s), UNOPENED, 1)),
+    (Verdict.UNKNOWN_SLOT, lambda s: reveal_intent(_one(s), CLOSED, 1, market="nowhere")),
+    (Verdict.UNKNOWN_SLOT, curtail_intent(UNOPENED, (0, 1))),
+    (Verdict.UNKNOWN_SLOT, lambda s: batch_intent(_one(s), UNOPENED)),
+    (Verdict.RANGE_WRONG, lambda s: batch_intent(_one(s), DELIVERED, off_s=1)),
+    (Verdict.RANGE_WRONG, lambda s: batch_intent(_one(s), DELIVERED, SLOTS + 1)),
+    (Verdict.PHASE_STEP_WRONG, _move(Phase.REVEALED, CLOSED)),
+    (Verdict.PHASE_STEP_WRONG, _move(Phase.CLEARED, CLOSED, market=SEALED_MARKET)),
+    (Verdict.GATE_CLOSED, lambda s: seal_intent(_one(s), CLOSED)),
+    (
+        Verdict.GATE_CLOSED,
+        lambda s: cancel_intent(_one(s), CLOSED, 1, market=SEALED_MARKET),
+    ),
+    (Verdict.NOT_DELIVERED, lambda s: batch_intent(_one(s), OPEN)),
+    (Verdict.NOT_DELIVERED, lambda s: batch_intent(_one(s), FINAL, SLOTS)),
+    (Verdict.PRICE_OUT_OF_BAND, lambda s: _revealed(_one(s), CLOSED, price_micro_per_kwh=79_999)),
+    (Verdict.LIMIT_WRONG, lambda s: _revealed(_one(s), CLOSED, limit_micro_per_kwh=199_999)),
+    (Verdict.TOO_MANY_ORDERS, lambda s: seal_intent(s.full, FULL)),
+    (Verdict.INSUFFICIENT_FUNDS, seal_intent(POOR, OPEN)),
+    (Verdict.INSUFFICIENT_FUNDS, reveal_intent(POOR, CLOSED, 1)),
+    (Verdict.METER_MISSING, seal_intent(METERLESS, OPEN)),
+    (
+        Verdict.METER_FOREIGN,
+        batch_intent(POOR, DELIVERED, version=2**31 - 1, sender=METERING_OPERATOR),
+    ),
+    (Verdict.METER_FOREIGN, lambda s: batch_intent("nobody", DELIVERED, sender=meter_of(_one(s)))),
+    (Verdict.VERSION_STALE, lambda s: batch_intent(_one(s), DELIVERED, version=LATEST_VERSION)),
+    (Verdict.VERSION_STALE, lambda s: batch_intent(_one(s), FINAL, 2)),
+    (Verdict.READING_CLOSED, lambda s: batch_intent(_one(s), FINAL, version=2)),
+    (Verdict.SEALING_WRONG, lambda s: order_intent(_one(s), OPEN, market=SEALED_MARKET)),
+    (Verdict.SEALING_WRONG, lambda s: seal_intent(_one(s), OPEN, market=MARKET)),
+    (Verdict.UNKNOWN_SEAL, lambda s: reveal_intent(_one(s), CLOSED, 2**40)),
+    (Verdict.UNKNOWN_SEAL, lambda s: reveal_intent(_one(s), CLOSED, 1, market=MARKET)),
+    (Verdict.UNKNOWN_SEAL, lambda s: reveal_intent(s.full, CLOSED, 1)),
+    (Verdict.SEAL_BROKEN, lambda s: _of_seal(s, CLOSED, energy_wh=1_001)),
+    (Verdict.SEAL_BROKEN, lambda s: _of_seal(s, CLOSED)._replace(salt=bytes(32))),
+    (Verdict.SEAL_BROKEN, lambda s: _of_seal(s, OPEN, submitted_ms=1)),
+    (Verdict.NOT_REVEALING, lambda s: _of_seal(s, OPEN)),
+    (Verdict.NOT_CLEARED, curtail_intent(OPEN, (0, 1))),
+    (Verdict.NOT_CLEARED, curtail_intent(CLOSED, (0, 1))),
+    (Verdict.NOT_CLEARED, curtail_intent(DELIVERED, (0, 1))),
+    (Verdict.NOT_CLEARED, curtail_intent(FINAL, (0, 1))),
+    (Verdict.UNKNOWN_TRADE, curtail_intent(CLEARED, (2**40, 1))),
+    (Verdict.UNKNOWN_TRADE, curtail_intent(CLEARED, (0, QUANTITY_MAX), (99, 1))),
+    (Verdict.CURTAILMENT_WRONG, curtail_intent(CLEARED, (0, 1))),
+    (Verdict.CURTAILMENT_WRONG, curtail_intent(CLEARED, (1, QUANTITY_MAX))),
+    (Verdict.CURTAILMENT_WRONG, curtail_intent(CLEARED, (1, 1), (1, 2))),
 )
 """Each verdict of the rules that one transaction can meet, with transactions that must meet it."""
 
@@ -558,6 +716,7 @@ def wild_intent(scene: Scene) -> Intent:
         by_kind[Kind.REGISTER_METER]._replace(sender=METERING_OPERATOR),
         Intent(OPERATOR, Kind.GRANT_ROLE, GrantRole(puppet, 32, 1, 0)),
         by_kind[Kind.ROTATE_KEY]._replace(sender=scene.rotator),
+        by_kind[Kind.CLOSE_ACCOUNT]._replace(sender=OPERATOR),
         Intent(OPERATOR, Kind.DEPOSIT, Deposit(member, 0), money),
         Intent(member, Kind.WITHDRAW, Withdraw(0), money),
         Intent(PRICE_AUTHORITY, Kind.TARIFF, SetTariff(MARKET, start_s, 2, TARIFF, 0)),
@@ -565,13 +724,26 @@ def wild_intent(scene: Scene) -> Intent:
         order_intent(puppet, OPEN),
         Intent(puppet, Kind.WITHDRAW, Withdraw(0), money),
         cancel_intent(member, OPEN, random.randint(1, 9)),
+        seal_intent(member, OPEN),
+        cancel_intent(member, OPEN, scene.sealed_nonce(member, OPEN), market=SEALED_MARKET),
+        reveal_intent(member, CLOSED, scene.sealed_nonce(member, CLOSED)),
+        reveal_intent(member, CLOSED, scene.sealed_nonce(member, CLOSED)),
+        curtail_intent(CLEARED, (random.randint(1, 3), random.randint(1, 1_000))),
+        batch_intent(member, DELIVERED, version=random.randint(1, 2**31 - 1)),
+        batch_intent(
+            member,
+            random.choice([FINAL, DELIVERED]),
+            random.randint(1, 2),
+            version=random.randint(1, 2**31 - 1),
+            sender=METERING_OPERATOR,
+        ),
         Intent(
             OPERATOR,
             Kind.PHASE,
             MovePhase(
                 MARKET,
                 scene.next_phase,
-                random.choice([Phase.OPEN, Phase.OPEN, Phase.CLEARED, Phase.FINAL]),
+                random.choice([Phase.OPEN, Phase.OPEN, Phase.REVEALED, Phase.CLEARED, Phase.FINAL]),
                 start_s,
                 random.randint(1, 2),
                 0,
@@ -589,7 +761,14 @@ def _strange(scene: Scene, values: Values, kind: Kind | None) -> Values:
     that rules of the scene rest on.
     """
     random, strange = scene.random, list(values)
-    names = [MARKET, "nobody", *scene.wild, *map(meter_of, scene.wild), f"n{random.random()}"]
+    names = [
+        MARKET,
+        SEALED_MARKET,
+        "nobody",
+        *scene.wild,
+        *map(meter_of, scene.wild),
+        f"n{random.random()}",
+    ]
     for place, value in enumerate(values):
         if random.random() < 0.6:
             continue

@@ -64,7 +64,9 @@ from gridpact.model import (
 )
 from gridpact.node import EmbeddedEngine, EnginePort, SimulatedKeys, Wallet
 
-MARKET = "m"
+MARKET, SEALED_MARKET = "m", "sealed"
+"""With open orders, where members trade; with sealed ones, for studies that send those."""
+SEALED_DEPOSIT_NANO = 10**9
 METERING_OPERATOR = "metering-operator"
 VALIDATORS = ("validator-a", "validator-b")
 """May move a phase together when the operator is silent."""
@@ -171,7 +173,10 @@ class Workload:
             currency="EUR",
             network="",
             previous=b"",
-            markets=[Market(MARKET, SLOT_LENGTH_S, TieRule.PRO_RATA, orders_per_slot, 0)],
+            markets=[
+                Market(market, SLOT_LENGTH_S, TieRule.PRO_RATA, orders_per_slot, deposit_nano)
+                for market, deposit_nano in ((MARKET, 0), (SEALED_MARKET, SEALED_DEPOSIT_NANO))
+            ],
             parties=[
                 GenesisParty(party, self.keys.pair(party)[0], int(role))
                 for party, role in roles.items()
@@ -189,9 +194,10 @@ class Workload:
         payload: Wire | None = None,
         *,
         expiry_s: int = NEVER_S,
+        salt: bytes = b"",
     ) -> Signed:
         """The sender's next transaction."""
-        return self.wallet.write(sender, kind, body, payload, expiry_s=expiry_s)
+        return self.wallet.write(sender, kind, body, payload, expiry_s=expiry_s, salt=salt)
 
     def registrations(self) -> list[Signed]:
         """Members, their meters and first deposits; in force from the first barrier.
@@ -254,17 +260,17 @@ class Workload:
             for day, run in by_day.items()
         ]
 
-    def move(self, phase: Phase, first: int, slots: int = 1) -> Signed:
+    def move(self, phase: Phase, first: int, slots: int = 1, *, market: str = MARKET) -> Signed:
         """The phase transaction that moves slots `first`, `first + 1`, ... one step on."""
         self.phase += 1
-        touched = range(first, first + slots)
+        touched = range(first, first + slots) if market == MARKET else range(0)
         if phase == Phase.OPEN:
             for slot in touched:
                 self._open(slot)
         elif phase == Phase.CLOSED:
             self._placed = {k: v for k, v in self._placed.items() if k[0] not in touched}
             self._seats = deque(seat for seat in self._seats if seat[0] not in touched)
-        body = MovePhase(MARKET, self.phase, phase, start_of(first), slots, 0)
+        body = MovePhase(market, self.phase, phase, start_of(first), slots, 0)
         return self.sign(OPERATOR, Kind.PHASE, body)
 
     def opening(self, slots: int) -> list[list[Signed]]:
@@ -426,7 +432,7 @@ class Workload:
         return signed
 
 
-_AFTER = dict(zip((None, *OPEN_PHASES), OPEN_PHASES, strict=False))
+_AFTER: dict[Phase | None, Phase] = dict(zip((None, *OPEN_PHASES), OPEN_PHASES, strict=False))
 """The step that follows each phase; the first one follows None."""
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from gridpact.codec import decode
+from gridpact.contracts.keys import credit_key
 from gridpact.ledger import Document
-from gridpact.model import AccountMode, BillLine, Phase, Quality, Side, SlotTariff, Verdict
+from gridpact.model import AccountMode, Bill, BillLine, Phase, Quality, Side, SlotTariff, Verdict
 from ledger_bench import (
     DAY,
     LENGTH_S,
@@ -24,7 +25,7 @@ from ledger_bench import (
     Signed,
 )
 
-MARKET_ROOT = "2ea7a3dc9cb5e6ad17bf1719e26ed403d01e620c1aeb003dbfe65aab2a7b7d28"
+MARKET_ROOT = "332f6bd8b5d9e9cd2ab9871e707bd231bc16330f0dd443ebf66783bb08ee0b87"
 
 NOON_S, ONE_S, TWO_S = (SLOT + i * LENGTH_S for i in range(3))
 SLOTS = (NOON_S, ONE_S, TWO_S)
@@ -125,27 +126,32 @@ class Telling:
 
     def bills(self) -> None:
         for member in MEMBERS:
-            bill = self.bench.bill(member)
-            self.say(
-                f"bill {member}: {bill.total_nano}",
-                f"= {bill.purchases_nano} purchases {bill.sales_nano:+} sales",
-                f"{bill.fees_nano:+} fees {bill.grid_import_nano:+} grid import",
-                f"{bill.grid_export_nano:+} grid export;",
-                f"{bill.bought_wh} Wh bought, {bill.sold_wh} sold,",
-                f"{bill.grid_import_wh} from and {bill.grid_export_wh} to the grid",
-            )
-            for line in self.lines_of(member):
-                self.say(
-                    f"  {line.slot_start_s - SLOT:>5}",
-                    f"{line.kind.name.lower():<11}",
-                    f"{line.correction:>2}",
-                    f"{line.energy_wh:>5} Wh at {line.price_sum_micro_per_kwh} / 2",
-                    f"{line.amount_nano:>11}",
-                    line.reference,
-                )
+            self.account_of("bill", member, self.bench.bill(member))
+            if self.bench.entry(credit_key(member, DAY)) is not None:
+                self.account_of("credit", member, self.bench.credit(member).change)
 
-    def lines_of(self, member: str) -> Iterable[BillLine]:
-        own = [document for document in self.documents if document.owner == member]
+    def account_of(self, what: str, member: str, bill: Bill) -> None:
+        """A bill or a credit note, sums and lines."""
+        self.say(
+            f"{what} {member}: {bill.total_nano}",
+            f"= {bill.purchases_nano} purchases {bill.sales_nano:+} sales",
+            f"{bill.fees_nano:+} fees {bill.grid_import_nano:+} grid import",
+            f"{bill.grid_export_nano:+} grid export;",
+            f"{bill.bought_wh} Wh bought, {bill.sold_wh} sold,",
+            f"{bill.grid_import_wh} from and {bill.grid_export_wh} to the grid",
+        )
+        for line in self.lines_of(f"{what}/{member}/{DAY}"):
+            self.say(
+                f"  {line.slot_start_s - SLOT:>5}",
+                f"{line.kind.name.lower():<11}",
+                f"{line.correction:>2}",
+                f"{line.energy_wh:>5} Wh at {line.price_sum_micro_per_kwh} / 2",
+                f"{line.amount_nano:>11}",
+                line.reference,
+            )
+
+    def lines_of(self, series: str) -> Iterable[BillLine]:
+        own = [document for document in self.documents if document.series == series]
         return [decode(BillLine, document.data) for document in own]
 
 
@@ -251,9 +257,17 @@ def test_the_day_adds_up() -> None:
     telling = day()
     bench = telling.bench
     for member, paid_in in zip(MEMBERS, (UNIT, UNIT // 2 - UNIT // 10, 0, 0), strict=True):
-        bill = bench.bill(member)
-        assert bill.total_nano == sum(line.amount_nano for line in telling.lines_of(member))
-        assert bench.account(member) == (paid_in + bill.total_nano, 0)
+        total = bench.bill(member).total_nano
+        billed = telling.lines_of(f"bill/{member}/{DAY}")
+        assert total == sum(line.amount_nano for line in billed)
+        credited = telling.lines_of(f"credit/{member}/{DAY}")
+        if credited:
+            note = bench.credit(member)
+            assert note.billed_nano == total
+            assert note.change.total_nano == sum(line.amount_nano for line in credited)
+            total += note.change.total_nano
+        assert bool(credited) == (member == "ann")
+        assert bench.account(member) == (paid_in + total, 0)
     metered = -900 + 601 - 120 + 650 + 201 - 301 - 2_000 - 1 - 10 + 999
     taken = sum(bench.slot(start_s).grid_import_wh for start_s in SLOTS)
     given = sum(bench.slot(start_s).grid_export_wh for start_s in SLOTS)

@@ -13,6 +13,7 @@ KEYS = {
     *("traded_wh", "seller_gain_pct", "buyer_saving_pct", "energy_residual_wh"),
     *("money_residual_nano", "certificates", "carbon", "market_state_root", "ledger"),
     *("timings_s", "receipts", "bytes", "report"),
+    *("grid", "homes", "forecast", "credit_notes", "sources", "remarks", "version", "seed"),
 }
 
 
@@ -32,7 +33,9 @@ def test_residuals_are_zero(finished_run: Run) -> None:
 
 def test_the_folder_is_complete_and_describes_itself(finished_run: Run) -> None:
     names = {path.name for path in finished_run.folder.iterdir()}
-    assert names == {"ledger", "report.html", "bills.csv", "slots.csv", "run.json"}
+    assert names == {
+        *("ledger", "tables", "report.html", "report.md", "bills.csv", "slots.csv", "run.json")
+    }
     assert json.loads((finished_run.folder / "run.json").read_text()) == finished_run.summary
     assert Path(finished_run.summary["report"]).is_file()
 

@@ -23,7 +23,15 @@ from ledger_bench import (
     Signed,
 )
 
-IMMEDIATE = {Kind.ORDER, Kind.CANCEL, Kind.PHASE, Kind.READING}
+IMMEDIATE = {
+    Kind.ORDER,
+    Kind.CANCEL,
+    Kind.PHASE,
+    Kind.SEALED_ORDER,
+    Kind.REVEAL,
+    Kind.READING,
+    Kind.READING_BATCH,
+}
 
 
 def test_every_kind_is_immediate_or_has_a_place_in_the_order() -> None:

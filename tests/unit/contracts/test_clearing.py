@@ -65,10 +65,10 @@ def test_a_trade_by_hand() -> None:
     paid, received = 90_150_301, 90_150_300
     fee = 20_000 * 601
     assert bench.contracts("ann") == [
-        Contract(0, Side.BID, 1, "bob", 1, 601, 300_001, paid, fee),
+        Contract(0, Side.BID, 1, "bob", 1, 601, 300_001, paid, fee, 0, ""),
     ]
     assert bench.contracts("bob") == [
-        Contract(0, Side.OFFER, 1, "ann", 1, 601, 300_001, received, 0),
+        Contract(0, Side.OFFER, 1, "ann", 1, 601, 300_001, received, 0, 0, ""),
     ]
     ann_held = paid + fee
     bob_held = 300_000 * 601 - received  # delivering nothing costs retail, less what it is paid
@@ -85,6 +85,7 @@ def test_a_trade_by_hand() -> None:
         orders=2,
         trades=1,
         traded_wh=601,
+        curtailed_wh=0,
         second_stage_wh=0,
         turnover_nano=paid,
         reference_price_micro_per_kwh=150_000,  # the floor of 150,000.5
@@ -230,17 +231,30 @@ def test_each_slot_of_a_range_clears_on_its_own() -> None:
 
 
 @pytest.mark.parametrize("side", Side)
-def test_more_energy_than_one_clearing_takes_is_a_named_refusal(
+def test_with_more_energy_than_one_clearing_takes_nobody_trades_and_all_are_freed(
     side: Side, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Orders alone cannot make a slot stand still; at the bound itself it clears as ever."""
     monkeypatch.setattr(integer, "ENERGY_TOTAL_MAX", 1_000)
-    bench = market("ann", "bob")
-    bench.accept(bench.order("ann", side, 200_000, 600), bench.order("bob", side, 200_000, 401))
-    bench.walk(Phase.CLOSED)
-    bench.refuse(bench.phase(Phase.CLEARED), Verdict.OVERFLOW)
-    bench = market("ann", "bob")
-    bench.accept(bench.order("ann", side, 200_000, 600), bench.order("bob", side, 200_000, 400))
-    bench.walk(Phase.CLEARED)
+    other = Side.OFFER if side == Side.BID else Side.BID
+    for last_wh, traded_wh in ((400, 500), (401, 0)):
+        bench = market("ann", "bob", "eve")
+        slot = cleared(
+            bench,
+            bench.order("ann", side, 200_000, 600),
+            bench.order("bob", side, 200_000, last_wh),
+            bench.order("eve", other, 200_000, 500),
+        )
+        assert (slot.orders, slot.traded_wh) == (3, traded_wh)
+        if not traded_wh:
+            assert (slot.trades, slot.turnover_nano) == (0, 0)
+            assert slot.reference_price_micro_per_kwh == -1
+            for member in ("ann", "bob", "eve"):
+                assert bench.account(member) == (TEN, 0)
+                assert bench.contracts(member) == []
+        bench.walk(Phase.DELIVERED)
+        bench.accept(*(bench.reading(member) for member in ("ann", "bob", "eve")))
+        bench.walk(Phase.FINAL)
 
 
 @pytest.mark.parametrize("pairs", [3, 5])

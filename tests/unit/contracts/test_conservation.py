@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from gridpact.codec import Wire
+from gridpact.contracts.bodies import OrderPayload
 from gridpact.contracts.conservation import (
     energy_residual_wh,
     escrow_residual_nano,
@@ -17,8 +18,17 @@ from gridpact.contracts.conservation import (
 )
 from gridpact.contracts.keys import claim_key, position_key, slot_key
 from gridpact.ledger import Account, account_key, system_key
-from gridpact.model import Phase, SlotContracts, SlotOrders, SlotReadings, SlotState
-from ledger_bench import LENGTH_S, MARKET, SLOT, UNIT, Bench
+from gridpact.model import (
+    Phase,
+    Side,
+    SlotContracts,
+    SlotOrders,
+    SlotReadings,
+    SlotSeals,
+    SlotState,
+)
+from gridpact.node import SimulatedKeys
+from ledger_bench import LENGTH_S, MARKET, SLOT, UNIT, Bench, genesis_with
 
 NEXT = SLOT + LENGTH_S
 
@@ -95,6 +105,34 @@ def test_an_order_withdrawal_or_contract_that_loses_its_escrow_is_seen(bench: Be
     assert escrow_residual_nano(state) == 220_000_000
     del state.entries[claim_key("ann", 3)]
     assert escrow_residual_nano(state) == 220_000_005
+
+
+def test_a_seal_that_loses_its_deposit_is_seen() -> None:
+    keys = SimulatedKeys(7)
+    bench = Bench(genesis_with(keys, sealed_deposit_nano=5), keys)
+    bench.join("ann", deposit_nano=UNIT)
+    bench.open()
+    bench.accept(*(bench.seal("ann", OrderPayload(Side.BID, 1, 1, 1, 0)) for _ in "ab"))
+    key = position_key("seals", "ann", MARKET, SLOT)
+    seals = bench.value(key, SlotSeals).seals
+    tamper(bench, key, seals=[seals[0], msgspec.structs.replace(seals[1], deposit_nano=2)])
+    assert escrow_residual_nano(bench.application.state) == 3
+    tamper(bench, key, seals=[])
+    assert escrow_residual_nano(bench.application.state) == 10
+
+
+def test_what_only_one_side_lost_to_the_grid_is_seen(bench: Bench) -> None:
+    """From the two contracts and the public total, each against the other."""
+    key = position_key("contracts", "bob", MARKET, SLOT)
+    (contract,) = bench.value(key, SlotContracts).contracts
+    tamper(bench, key, contracts=[msgspec.structs.replace(contract, curtailed_wh=4)])
+    assert residual_wh(bench) == 4 + 4
+    key = position_key("contracts", "ann", MARKET, SLOT)
+    (contract,) = bench.value(key, SlotContracts).contracts
+    tamper(bench, key, contracts=[msgspec.structs.replace(contract, curtailed_wh=4)])
+    assert residual_wh(bench) == 4
+    tamper(bench, slot_key(MARKET, SLOT), curtailed_wh=4)
+    assert residual_wh(bench) == 0
 
 
 def test_contracts_hold_escrow_from_clearing_to_settlement(bench: Bench) -> None:

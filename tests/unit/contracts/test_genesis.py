@@ -64,6 +64,8 @@ def changed(path: str, value: object) -> bytes:
         (lambda: changed("markets.0.slot_length_s", 0), "not a genesis file"),
         (lambda: changed("markets.0.slot_length_s", 900.0), "not a genesis file"),
         (lambda: changed("markets.0.tie", 3), "not a genesis file"),
+        (lambda: changed("markets.0.sealed_deposit_nano", -1), "not a genesis file"),
+        (lambda: changed("markets.0.sealed_deposit_nano", None), "Market has the keys"),
         (lambda: changed("chain", "Bench"), "not a genesis file"),
         (lambda: changed("currency", "euro"), "not a genesis file"),
         (lambda: changed("parties.0.public_key", "00"), "not a genesis file"),
@@ -72,8 +74,8 @@ def changed(path: str, value: object) -> bytes:
         (lambda: changed("parties", [FILE["parties"][0]] * 2), "parties: at least one, each id"),
         (lambda: changed("markets", []), "markets: at least one"),
         (lambda: changed("validators", []), "validators: at least one"),
-        (lambda: changed("version", 2), "version 2 is not 1"),
-        (lambda: changed("app_version", 2), "version 2 is not 1"),
+        (lambda: changed("version", 1), "version 1 is not 2"),
+        (lambda: changed("app_version", 1), "version 1 is not 2"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong(data: Callable[[], bytes], said: str) -> None:

@@ -5,13 +5,15 @@ Validators count as operators only together, late, and for exactly the same requ
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from gridpact.codec import encode
 from gridpact.contracts.bodies import Endorsement, MovePhase
 from gridpact.contracts.genesis import DEFAULT_LIMITS, FallbackRule
 from gridpact.contracts.keys import CLOCK, endorsement_key
-from gridpact.model import OPEN_PHASES, Clock, Phase, Role, SlotState, Verdict
+from gridpact.model import OPEN_PHASES, SEALED_PHASES, Clock, Phase, Role, SlotState, Verdict
 from gridpact.node import SimulatedKeys
 from gridpact.units import INT64_MAX
 from ledger_bench import (
@@ -56,6 +58,7 @@ def test_a_slot_opens_empty(bench: Bench) -> None:
         orders=0,
         trades=0,
         traded_wh=0,
+        curtailed_wh=0,
         second_stage_wh=0,
         turnover_nano=0,
         reference_price_micro_per_kwh=-1,
@@ -94,10 +97,39 @@ def test_no_step_is_skipped_repeated_or_taken_back(bench: Bench, here: Phase | N
         bench.walk(here)
     after = dict(zip((None, *OPEN_PHASES), OPEN_PHASES, strict=False)).get(here)
     for phase in Phase:
-        if phase != after:
+        if phase != after and not here == phase == Phase.FINAL:
             bench.refuse(bench.phase(phase), Verdict.PHASE_STEP_WRONG)
     if after is not None:
         bench.move(after)
+
+
+@pytest.mark.parametrize("here", SEALED_PHASES)
+def test_with_sealed_orders_the_way_has_one_step_more(here: Phase) -> None:
+    keys = SimulatedKeys(7)
+    bench = Bench(genesis_with(keys, sealed_deposit_nano=1), keys)
+    bench.open()
+    bench.walk(here)
+    after = dict(pairwise(SEALED_PHASES)).get(here)
+    for phase in Phase:
+        if phase != after and not here == phase == Phase.FINAL:
+            bench.refuse(bench.phase(phase), Verdict.PHASE_STEP_WRONG)
+    if after is not None:
+        bench.move(after)
+
+
+def test_final_slots_that_become_final_move_nothing_and_are_a_barrier(bench: Bench) -> None:
+    """Without it nothing could take effect on a ledger whose slots are all final."""
+    bench.open(slots=2)
+    bench.walk(Phase.FINAL)
+    bench.refuse(bench.phase(Phase.FINAL, slots=2), Verdict.PHASE_STEP_WRONG)  # one is open
+    slot, before = bench.slot(), clock(bench)
+    bench.accept(bench.register("ann"))
+    bench.move(Phase.FINAL)
+    assert bench.slot() is slot
+    assert clock(bench) == Clock(before.phase + 1, before.closed_s)
+    assert bench.application.party("ann") is not None
+    assert bench.result is not None
+    assert set(bench.result.documents) == set()
 
 
 def test_a_range_moves_together_or_not_at_all(bench: Bench) -> None:

@@ -1,11 +1,21 @@
-"""Goal: only who may report is heard, and versions of two senders stand side by side."""
+"""Goal: only who may report is heard, versions of two senders stand side by side, a batch of slots
+counts whole or not at all."""
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from gridpact.codec import Wire
-from gridpact.contracts.bodies import Kind, ReadingPayload, ReportReading
+from gridpact.contracts.bodies import (
+    BatchPayload,
+    Kind,
+    ReadingPayload,
+    ReportBatch,
+    ReportReading,
+    SlotReading,
+)
+from gridpact.contracts.genesis import DEFAULT_LIMITS
 from gridpact.model import Phase, Quality, Reading, Role, SlotReadings, Verdict
 from gridpact.node import SimulatedKeys
 from gridpact.units import QUANTITY_MAX
@@ -23,6 +33,7 @@ from ledger_bench import (
 
 MEASURED, ESTIMATED = Quality.MEASURED, Quality.ESTIMATED
 OTHER_METERING = "metering-2"
+LIMIT = DEFAULT_LIMITS.slots_per_phase
 
 
 @pytest.fixture
@@ -209,3 +220,229 @@ def test_the_first_reason_wins(bench: Bench) -> None:
     bench.walk(Phase.FINAL)
     bench.refuse(bench.reading(**foreign), Verdict.METER_FOREIGN)  # before READING_CLOSED
     bench.refuse(bench.reading("ann"), Verdict.READING_CLOSED)
+
+
+# Batches
+
+DAY_LENGTHS = pytest.mark.parametrize("slots", [92, 96, 100])
+"""A day of 23, 24 and 25 hours: clocks change, slots do not."""
+
+
+def day(slots: int, last: Phase = Phase.DELIVERED) -> Bench:
+    """Ann's meter names the metering operator; that many slots have been delivered."""
+    bench = Bench()
+    bench.accept(bench.register("ann"), bench.meter("ann", reporter=METERING))
+    bench.open(slots=slots)
+    bench.walk(last, slots=slots)
+    return bench
+
+
+def nth(slot: int) -> int:
+    return SLOT + slot * LENGTH_S
+
+
+@DAY_LENGTHS
+def test_a_batch_is_a_day_however_long_it_is(slots: int) -> None:
+    bench = day(slots)
+    net_wh = [(-1) ** slot * slot for slot in range(slots)]
+    bench.accept(bench.batch("ann", net_wh, version=3, quality=ESTIMATED))
+    for slot, net in enumerate(net_wh):
+        kept = Reading("ann.meter", METERING, 3, ESTIMATED, max(0, -net), max(0, net))
+        assert bench.readings("ann", nth(slot)) == SlotReadings([kept], [])
+    bench.move(Phase.METERED, slots=slots)
+    bench.move(Phase.SETTLED, slots=slots)
+    bill = bench.bill("ann")
+    assert bill.lines == slots - 1  # in the first slot nothing flowed
+    assert bill.grid_export_wh - bill.grid_import_wh == sum(net_wh)
+
+
+def test_each_slot_of_a_batch_has_its_own_quality() -> None:
+    bench = day(2)
+    seen = [SlotReading(MEASURED, 1, 0), SlotReading(Quality.SUBSTITUTED, 2, 0)]
+    body = ReportBatch(MARKET, SLOT, "ann", "ann.meter")
+    bench.accept(bench.write(METERING, Kind.READING_BATCH, body, BatchPayload(1, seen)))
+    kept = [bench.readings("ann", nth(slot)).readings[0] for slot in range(2)]
+    assert [(r.quality, r.import_wh) for r in kept] == [(MEASURED, 1), (Quality.SUBSTITUTED, 2)]
+
+
+def test_a_batch_says_what_single_readings_would() -> None:
+    batch, single = day(3), day(3)
+    batch.accept(batch.batch("ann", [-5, 0, 7]))
+    for slot, (import_wh, export_wh) in enumerate(((5, 0), (0, 0), (0, 7))):
+        reading = single.reading("ann", import_wh, export_wh, sender=METERING, slot_s=nth(slot))
+        single.accept(reading)
+    for slot in range(3):
+        assert batch.readings("ann", nth(slot)) == single.readings("ann", nth(slot))
+
+
+def test_the_meter_may_send_its_own_batch() -> None:
+    bench = day(2)
+    bench.accept(bench.batch("ann", [1, 2], sender="ann.meter"))
+    assert bench.readings("ann", nth(1)).readings == [by("ann.meter", 1, 0, 2)]
+
+
+def test_a_later_batch_replaces_the_earlier_and_stands_beside_the_meters_word() -> None:
+    bench = day(2)
+    bench.accept(bench.batch("ann", [-1, -2]), bench.batch("ann", [-3, -4], version=2))
+    bench.accept(bench.reading("ann", 9, slot_s=nth(1)))
+    assert bench.readings("ann").readings == [by(METERING, 2, 3)]
+    assert bench.readings("ann", nth(1)).readings == [by("ann.meter", 1, 9), by(METERING, 2, 4)]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_batch_and_the_meters_readings_commute(swapped: bool) -> None:
+    bench = day(2)
+    sent = [bench.batch("ann", [-1, -2]), bench.reading("ann", 9, slot_s=nth(1))]
+    bench.accept(*(reversed(sent) if swapped else sent))
+    assert bench.readings("ann", nth(1)).readings == [by("ann.meter", 1, 9), by(METERING, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("ready", "batch_s", "slots", "verdict"),
+    [
+        (4, SLOT, 4, Verdict.ACCEPTED),
+        (3, SLOT, 4, Verdict.NOT_DELIVERED),
+        (4, SLOT + LENGTH_S, 4, Verdict.UNKNOWN_SLOT),
+        (0, SLOT, 1, Verdict.NOT_DELIVERED),
+    ],
+)
+def test_a_batch_counts_whole_or_not_at_all(
+    ready: int, batch_s: int, slots: int, verdict: Verdict
+) -> None:
+    """Four slots are open, the first few delivered."""
+    bench = day(4, Phase.OPEN)
+    if ready:
+        bench.walk(Phase.DELIVERED, slots=ready)
+    sent = bench.batch("ann", [-1] * slots, first_s=batch_s)
+    if verdict == Verdict.ACCEPTED:
+        bench.accept(sent)
+    else:
+        bench.refuse(sent, verdict)
+
+
+def test_of_several_reasons_the_smallest_number_is_told() -> None:
+    """Whichever slot has it: the row is stale, stale, final, not delivered, never opened."""
+    bench = day(4, Phase.OPEN)
+    bench.walk(Phase.DELIVERED, slots=3)
+    bench.accept(bench.batch("ann", [0, 0], version=2))
+    bench.accept(bench.reading("ann", slot_s=nth(2)))
+    bench.walk(Phase.FINAL, first_s=nth(2))
+    foreign = {"sender": METERING, "owner": "bob", "net_wh": [0] * 4}
+    for slots, version, verdict in (
+        (5, 1, Verdict.UNKNOWN_SLOT),
+        (4, 1, Verdict.NOT_DELIVERED),
+        (3, 2, Verdict.VERSION_STALE),
+        (3, 3, Verdict.READING_CLOSED),
+    ):
+        bench.refuse(bench.batch("ann", [0] * slots, version=version), verdict)
+    bench.refuse(bench.batch(**foreign), Verdict.NOT_DELIVERED)
+    bench.refuse(bench.batch(**{**foreign, "net_wh": [0] * 3}), Verdict.METER_FOREIGN)
+    bench.accept(bench.batch("ann", [0, 0], version=3))
+
+
+def test_a_batch_with_one_stale_slot_is_stale() -> None:
+    bench = day(3)
+    bench.accept(bench.reading("ann", 1, sender=METERING, version=2, slot_s=nth(1)))
+    bench.refuse(bench.batch("ann", [0, 0, 0], version=2), Verdict.VERSION_STALE)
+    bench.accept(bench.batch("ann", [0, 0, 0], version=3))
+    bench.refuse(bench.reading("ann", sender=METERING, version=3), Verdict.VERSION_STALE)
+
+
+class Wide(Wire, frozen=True):
+    version: int
+    readings: list[list[int]]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        Wide(0, [[1, 0, 0]]),
+        Wide(2**31, [[1, 0, 0]]),
+        Wide(1, []),
+        Wide(1, [[1, 0, 0], [4, 0, 0]]),
+        Wide(1, [[1, 0, 0], [1, -1, 0]]),
+        Wide(1, [[1, 0, QUANTITY_MAX + 1]]),
+        Wide(1, [[1, 0]]),
+    ],
+)
+def test_a_malformed_batch(payload: Wide) -> None:
+    bench = day(2)
+    body = ReportBatch(MARKET, SLOT, "ann", "ann.meter")
+    sent = bench.write(METERING, Kind.READING_BATCH, body, payload)
+    bench.refuse(sent, Verdict.MALFORMED_PAYLOAD)
+
+
+@pytest.mark.parametrize("sender", ["ann", OPERATOR, AUDITOR])
+def test_a_batch_of_somebody_without_the_role(sender: str) -> None:
+    bench = day(2)
+    bench.refuse(bench.batch("ann", [0, 0], sender=sender), Verdict.ROLE_MISSING)
+
+
+def test_a_batch_of_an_unknown_market_or_range() -> None:
+    bench = day(2)
+    payload = BatchPayload(1, [SlotReading(MEASURED, 0, 0)] * 2)
+    longest = BatchPayload(1, [SlotReading(MEASURED, 0, 0)] * (LIMIT + 1))
+    last_s = (2**63 - 1) // LENGTH_S * LENGTH_S
+    for market, start_s, seen, verdict in (
+        ("lv9", SLOT + 1, payload, Verdict.UNKNOWN_MARKET),
+        (MARKET, SLOT + 1, payload, Verdict.RANGE_WRONG),
+        (MARKET, last_s, payload, Verdict.RANGE_WRONG),
+        (MARKET, SLOT, longest, Verdict.RANGE_WRONG),
+        (MARKET, nth(1), payload, Verdict.UNKNOWN_SLOT),
+    ):
+        body = ReportBatch(market, start_s, "ann", "ann.meter")
+        bench.refuse(bench.write(METERING, Kind.READING_BATCH, body, seen), verdict)
+
+
+def test_who_may_not_send_a_batch_for_a_meter(bench: Bench) -> None:
+    bench.refuse(bench.batch("ann", [0], sender=OTHER_METERING), Verdict.METER_FOREIGN)
+    bench.refuse(bench.batch("ann", [0], sender="bob.meter"), Verdict.METER_FOREIGN)
+    bench.refuse(bench.batch("bob", [0]), Verdict.METER_FOREIGN)
+
+
+def test_a_batch_over_slots_before_the_meter_is_foreign() -> None:
+    bench = day(1)
+    bench.accept(bench.meter("ann", "ann.roof", reporter=METERING))
+    bench.open(first_s=nth(1))
+    bench.walk(Phase.DELIVERED, first_s=nth(1))
+    body = ReportBatch(MARKET, SLOT, "ann", "ann.roof")
+    payload = BatchPayload(1, [SlotReading(MEASURED, 0, 0)] * 2)
+    bench.refuse(bench.write(METERING, Kind.READING_BATCH, body, payload), Verdict.METER_FOREIGN)
+    late = msgspec.structs.replace(body, first_start_s=nth(1))
+    short = BatchPayload(1, [SlotReading(MEASURED, 0, 0)])
+    bench.accept(bench.write(METERING, Kind.READING_BATCH, late, short))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_dead_meter_is_substituted_and_its_own_word_counts_when_it_comes(
+    version: int,
+) -> None:
+    """The slots cannot be metered without it; the operator puts 500 each in its place and they
+    settle; the meter, back before `final`, measured 300: 200 at 0.30 come back for each. Under
+    the same version number better evidence counts, a later version counts anyway."""
+    bench = day(2)
+    bench.refuse(bench.phase(Phase.METERED, slots=2), Verdict.READINGS_MISSING)
+    bench.accept(bench.batch("ann", [-500, -500], quality=Quality.SUBSTITUTED))
+    bench.move(Phase.METERED, slots=2)
+    bench.move(Phase.SETTLED, slots=2)
+    assert bench.bill("ann").total_nano == -2 * 500 * 300_000
+    for slot in range(2):
+        own = bench.reading("ann", 300, version=version, slot_s=nth(slot))
+        bench.accept(own)
+        substituted = Reading("ann.meter", METERING, 1, Quality.SUBSTITUTED, 500, 0)
+        assert bench.readings("ann", nth(slot)).settled == [substituted]
+    bench.move(Phase.FINAL, slots=2)
+    assert bench.bill("ann").total_nano == -2 * 500 * 300_000
+    assert bench.credit("ann").change.total_nano == 2 * 200 * 300_000
+    assert bench.account("ann") == (-2 * 300 * 300_000, 0)
+
+
+def test_a_later_batch_corrects_after_the_settlement_too() -> None:
+    bench = day(2)
+    bench.accept(bench.batch("ann", [-10, -10]))
+    bench.move(Phase.METERED, slots=2)
+    bench.move(Phase.SETTLED, slots=2)
+    bench.accept(bench.batch("ann", [-10, -4], version=2))
+    assert [r.version for r in bench.readings("ann").settled] == [1]
+    bench.move(Phase.FINAL, slots=2)
+    assert bench.credit("ann").change.total_nano == 6 * 300_000

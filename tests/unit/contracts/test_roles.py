@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from gridpact.codec import decode
-from gridpact.contracts.bodies import Kind, PlaceOrder
+from gridpact.contracts.bodies import CloseAccount, Kind, OrderPayload, PlaceOrder
 from gridpact.contracts.kinds import KINDS
 from gridpact.ledger.envelope import Envelope
-from gridpact.model import Phase, Role, Verdict
+from gridpact.model import Phase, Role, Side, Verdict
 from gridpact.node import SimulatedKeys
 from ledger_bench import MARKET, METERING, SLOT, Bench, Signed, genesis_with
 
@@ -25,9 +25,15 @@ OPEN_TO: dict[Kind, set[Role]] = {
     Kind.ORDER: {Role.MEMBER},
     Kind.CANCEL: {Role.MEMBER},
     Kind.PHASE: {Role.OPERATOR, Role.VALIDATOR},
+    Kind.CLOSE_ACCOUNT: {Role.OPERATOR},
+    Kind.SEALED_ORDER: {Role.MEMBER},
+    Kind.REVEAL: {Role.MEMBER},
+    Kind.CURTAILMENT: {Role.OPERATOR, Role.GRID_COMPANY},
     Kind.READING: {Role.METER, Role.METERING_OPERATOR},
+    Kind.READING_BATCH: {Role.METER, Role.METERING_OPERATOR},
 }
 """As in docs/transactions.md."""
+ORDER = OrderPayload(Side.BID, 200_000, 1, 200_000, 0)
 
 WRITERS: dict[Kind, Callable[[Bench, str], Signed]] = {
     Kind.REGISTER_PARTICIPANT: lambda bench, sender: bench.register(f"of-{sender}", sender=sender),
@@ -40,7 +46,14 @@ WRITERS: dict[Kind, Callable[[Bench, str], Signed]] = {
     Kind.ORDER: lambda bench, sender: bench.bid(sender, 200_000, 1),
     Kind.CANCEL: lambda bench, sender: bench.cancel(sender, 1),
     Kind.PHASE: lambda bench, sender: bench.phase(Phase.CLEARED, sender=sender),
+    Kind.CLOSE_ACCOUNT: lambda bench, sender: bench.write(
+        sender, Kind.CLOSE_ACCOUNT, CloseAccount("ann", 0)
+    ),
+    Kind.SEALED_ORDER: lambda bench, sender: bench.seal(sender, ORDER),
+    Kind.REVEAL: lambda bench, sender: bench.reveal(sender, 1, ORDER),
+    Kind.CURTAILMENT: lambda bench, sender: bench.curtailment((0, 1, "line-7"), sender=sender),
     Kind.READING: lambda bench, sender: bench.reading("ann", sender=sender),
+    Kind.READING_BATCH: lambda bench, sender: bench.batch("ann", [1], sender=sender),
 }
 
 
@@ -99,15 +112,13 @@ def test_whatever_has_expired_uses_its_nonce_and_nothing_else(kind: Kind) -> Non
     bench.refuse(late, Verdict.EXPIRED)
 
 
-def test_a_party_without_any_role_may_rotate_its_key_only() -> None:
+def test_a_party_without_any_role_may_do_nothing_at_all() -> None:
     bench = one_party_per_role()
     bench.accept(bench.grant(METERING, Role.METERING_OPERATOR, granted=0))
     bench.open(first_s=SLOT + 900)
     assert bench.party(METERING).roles == 0
     for kind in Kind:
-        if kind != Kind.ROTATE_KEY:
-            bench.refuse(WRITERS[kind](bench, METERING), Verdict.ROLE_MISSING)
-    bench.accept(WRITERS[Kind.ROTATE_KEY](bench, METERING))
+        bench.refuse(WRITERS[kind](bench, METERING), Verdict.ROLE_MISSING)
 
 
 def test_a_malformed_payload_is_told_before_a_missing_role() -> None:

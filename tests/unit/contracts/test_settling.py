@@ -5,22 +5,38 @@ Import 0.30, export 0.08, network fee 0.02 per kWh; every member starts with 10.
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from gridpact.codec import decode, encode
-from gridpact.contracts.keys import position_group
+from gridpact.codec import decode, encode, sha256
+from gridpact.contracts.books import SlotBooks
+from gridpact.contracts.conservation import money_residual_nano
+from gridpact.contracts.keys import bill_key, credit_key, position_group
+from gridpact.contracts.statements import Statement, open_claim
 from gridpact.ledger import Document
+from gridpact.ledger.blocks import record_hash
+from gridpact.ledger.proofs import (
+    ProofError,
+    ProvedDocument,
+    StateClaim,
+    check_proof,
+    proof_bytes,
+    read_proof,
+    state_proof,
+)
 from gridpact.ledger.trees import EMPTY_TREE, Frontier, leaf_hash, merkle_root
 from gridpact.model import (
     AccountMode,
     Bill,
     BillLine,
+    CreditNote,
     LineKind,
     Phase,
     Quality,
     SlotTariff,
     Verdict,
 )
+from gridpact.settlement import NO_BILL
 from gridpact.units import QUANTITY_MAX
 from ledger_bench import (
     DAY,
@@ -29,6 +45,7 @@ from ledger_bench import (
     METERING,
     SLOT,
     UNIT,
+    WAY,
     Bench,
 )
 
@@ -47,25 +64,40 @@ class Books:
 
     def walk(self, last: Phase, *, first_s: int = SLOT) -> None:
         start = self.bench.slot(first_s).phase
-        for phase in Phase:
+        for phase in WAY:
             if start < phase <= last:
                 self.bench.move(phase, first_s=first_s)
                 assert self.bench.result is not None
                 self.documents += self.bench.result.documents
 
+    def series(self, key: str) -> list[Document]:
+        """What is kept beside the state under the key of a bill or a credit note."""
+        return [document for document in self.documents if document.series == key]
+
     def lines(self, owner: str) -> list[BillLine]:
         """A participant's lines of the day, checked against the tree in its bill."""
-        own = [document for document in self.documents if document.owner == owner]
+        own = self.series(bill_key(owner, DAY))
+        return self._checked(own, self.bench.bill(owner)) if own else []
+
+    def corrections(self, owner: str) -> list[BillLine]:
+        """The lines of its credit note, checked in the same way, and the note against the bill."""
+        own = self.series(credit_key(owner, DAY))
+        if not own:
+            assert self.bench.entry(credit_key(owner, DAY)) is None
+            return []
+        note, bill = self.bench.credit(owner), self.bench.entry(bill_key(owner, DAY))
+        assert bill is not None
+        assert (note.bill, note.billed_nano) == (bill.content(), self.bench.bill(owner).total_nano)
+        return self._checked(own, note.change)
+
+    def _checked(self, own: list[Document], bill: Bill) -> list[BillLine]:
         assert [document.index for document in own] == list(range(len(own)))
-        assert {document.series for document in own} <= {f"bill/{owner}/{DAY}"}
         frontier = Frontier()
         for document in own:
             frontier = frontier.append(leaf_hash(document.salt + document.data))
         lines = [decode(BillLine, document.data) for document in own]
-        if own:
-            bill = self.bench.bill(owner)
-            assert (bill.lines, bill.frontier) == (len(own), list(frontier.hashes))
-            assert bill.total_nano == sum(line.amount_nano for line in lines)
+        assert (bill.lines, bill.frontier) == (len(own), list(frontier.hashes))
+        assert bill.total_nano == sum(line.amount_nano for line in lines)
         return lines
 
 
@@ -123,6 +155,7 @@ def test_a_slot_by_hand(bench: Bench, books: Books) -> None:
         fees_nano=-12_000_000,
         grid_import_nano=-120_000_000,
         grid_export_nano=0,
+        lost_deposits_nano=0,
         bought_wh=600,
         sold_wh=0,
         grid_import_wh=400,
@@ -237,23 +270,30 @@ def test_the_best_reading_settles(bench: Bench, books: Books) -> None:
 
 
 def test_a_later_version_is_settled_once_more_at_final(bench: Bench, books: Books) -> None:
-    """Ann took 400, not 1,000: of 600 bought, 200 are left over instead of 400 missing."""
+    """Ann took 400, not 1,000: of 600 bought, 200 are left over instead of 400 missing.
+
+    The bill keeps every byte; what changed is on a note that names it.
+    """
     report(bench, -1_000, 600, 0)
     books.walk(Phase.SETTLED)
-    issued = bench.bill("ann")
+    issued = bench.entry(bill_key("ann", DAY))
+    total = bench.bill("ann").total_nano
     before = bench.account("ann"), bench.account("bob"), bench.system("grid")
     bench.accept(bench.reading("ann", 400, version=2))
     assert (bench.account("ann"), bench.account("bob"), bench.system("grid")) == before
     books.walk(Phase.FINAL)
-    assert books.lines("ann")[3:] == [
+    assert len(books.lines("ann")) == 3
+    assert bench.entry(bill_key("ann", DAY)) is issued
+    assert books.corrections("ann") == [
         BillLine(SLOT, IMPORT, -1, "ann.meter/v1", 400, 600_000, 120_000_000),
         BillLine(SLOT, EXPORT, 1, "ann.meter/v2", 200, 160_000, 16_000_000),
     ]
-    bill = bench.bill("ann")
-    assert (bill.grid_import_nano, bill.grid_import_wh) == (0, 0)
-    assert (bill.grid_export_nano, bill.grid_export_wh) == (16_000_000, 200)
-    assert bill.total_nano == issued.total_nano + 136_000_000
-    assert bench.account("ann") == (TEN + bill.total_nano, 0)
+    change = bench.credit("ann").change
+    assert (change.grid_import_nano, change.grid_import_wh) == (120_000_000, -400)
+    assert (change.grid_export_nano, change.grid_export_wh) == (16_000_000, 200)
+    assert change.total_nano == 136_000_000
+    assert bench.account("ann") == (TEN + total + 136_000_000, 0)
+    assert books.corrections("bob") == []
     assert bench.account("bob") == before[1]
     assert bench.system("grid") == before[2] - 136_000_000
     assert (bench.slot().grid_import_wh, bench.slot().grid_export_wh) == (0, 200)
@@ -265,9 +305,24 @@ def test_of_many_late_versions_only_the_last_is_settled(bench: Bench, books: Boo
     for version in (2, 3, 4):
         bench.accept(bench.reading("eve", version, version=version))
     books.walk(Phase.FINAL)
-    assert books.lines("eve") == [
+    assert books.corrections("eve") == [
         BillLine(SLOT, IMPORT, 1, "eve.meter/v4", 4, 600_000, -1_200_000),
     ]
+
+
+def test_who_owed_nothing_has_an_empty_bill_for_the_note_to_name(
+    bench: Bench, books: Books
+) -> None:
+    report(bench, -600, 600, 0)
+    books.walk(Phase.SETTLED)
+    assert bench.entry(bill_key("eve", DAY)) is None
+    bench.accept(bench.reading("eve", 7, version=2))
+    books.walk(Phase.FINAL)
+    assert bench.bill("eve") == NO_BILL
+    assert books.lines("eve") == []
+    assert bench.credit("eve").billed_nano == 0
+    assert bench.credit("eve").change.total_nano == -7 * 300_000
+    assert len(books.corrections("eve")) == 1
 
 
 def test_a_version_that_says_the_same_is_stated_under_its_number(
@@ -278,11 +333,60 @@ def test_a_version_that_says_the_same_is_stated_under_its_number(
     total = bench.bill("ann").total_nano
     bench.accept(bench.reading("ann", 1_000, version=2))
     books.walk(Phase.FINAL)
-    assert [(line.correction, line.reference) for line in books.lines("ann")[3:]] == [
+    assert [(line.correction, line.reference) for line in books.corrections("ann")] == [
         (-1, "ann.meter/v1"),
         (1, "ann.meter/v2"),
     ]
+    assert bench.credit("ann").change.total_nano == 0
     assert bench.bill("ann").total_nano == total
+
+
+def test_one_note_gathers_the_corrections_of_a_day(bench: Bench, books: Books) -> None:
+    """It is found by the day, whichever slot was corrected first."""
+    report(bench, -1_000, 600, 0)
+    books.walk(Phase.SETTLED)
+    books.walk(Phase.DELIVERED, first_s=NEXT)
+    for member, net in (("ann", 10), ("bob", 0), ("eve", 0)):
+        bench.accept(bench.reading(member, net, slot_s=NEXT))
+    books.walk(Phase.SETTLED, first_s=NEXT)
+    for start_s in (SLOT, NEXT):
+        bench.accept(bench.reading("ann", 600, version=2, slot_s=start_s))
+        books.walk(Phase.FINAL, first_s=start_s)
+        books.corrections("ann")
+    assert [line.slot_start_s for line in books.corrections("ann")] == [SLOT, NEXT, NEXT]
+    assert bench.credit("ann").change.total_nano == 400 * 300_000 - 590 * 300_000
+
+
+def test_a_note_names_the_bill_as_it_stands_when_the_day_goes_on(
+    bench: Bench, books: Books
+) -> None:
+    """The first slot is corrected before the second is settled: the bill still grows, and the
+    note follows it."""
+    report(bench, -1_000, 600, 0)
+    books.walk(Phase.SETTLED)
+    bench.accept(bench.reading("ann", 400, version=2))
+    books.walk(Phase.FINAL)
+    first = bench.credit("ann")
+    books.walk(Phase.DELIVERED, first_s=NEXT)
+    for member, net in (("ann", 10), ("bob", 20), ("eve", 0)):
+        bench.accept(bench.reading(member, net, slot_s=NEXT))
+    books.walk(Phase.SETTLED, first_s=NEXT)
+    note = bench.credit("ann")
+    assert note.change == first.change
+    assert (note.bill != first.bill, note.billed_nano) == (True, first.billed_nano - 3_000_000)
+    assert len(books.corrections("ann")) == 2
+    assert bench.entry(credit_key("bob", DAY)) is None
+
+
+def test_a_correction_without_effect_on_money_or_a_grid_line_writes_no_note(
+    bench: Bench, books: Books
+) -> None:
+    """Bob fed in what he sold, whichever version says so."""
+    report(bench, -600, 600, 0)
+    books.walk(Phase.SETTLED)
+    bench.accept(bench.reading("bob", 0, 600, version=2))
+    books.walk(Phase.FINAL)
+    assert books.corrections("bob") == []
 
 
 def test_without_new_versions_final_writes_nothing(bench: Bench, books: Books) -> None:
@@ -291,6 +395,7 @@ def test_without_new_versions_final_writes_nothing(bench: Bench, books: Books) -
     bills = [bench.bill(member) for member in ("ann", "bob", "eve")]
     count = len(books.documents)
     books.walk(Phase.FINAL)
+    assert not any(key.startswith("credit/") for key in bench.application.state.entries)
     assert [bench.bill(member) for member in ("ann", "bob", "eve")] == bills
     assert len(books.documents) == count
     assert (bench.slot().grid_import_wh, bench.slot().grid_export_wh) == (500, 250)
@@ -308,6 +413,78 @@ def test_a_worse_late_word_of_a_second_sender_changes_nothing() -> None:
     bench.accept(bench.reading("ann", 999, sender=METERING, quality=Quality.ESTIMATED))
     books.walk(Phase.FINAL)
     assert len(books.lines("ann")) == 1
+    assert books.corrections("ann") == []
+
+
+def proved(bench: Bench, books: Books, key: str) -> tuple[StateClaim, Statement]:
+    """One entry with its lines as a member keeps it: a file, checked against one hash, offline."""
+    assert bench.result is not None
+    entry, path = bench.application.query(key)
+    assert entry is not None
+    documents = [ProvedDocument(line.salt, line.data) for line in books.series(key)]
+    claim = StateClaim(key, entry.salt, encode(entry.value), encode(path), documents)
+    record = bench.result.record
+    file = proof_bytes(state_proof(record, claim))
+    shown = check_proof(read_proof(file), record_hash(record)).state
+    assert shown is not None
+    return shown, open_claim(shown)
+
+
+def story(bench: Bench, books: Books) -> None:
+    """Ann is billed for 1,000 Wh; her meter then says 700, so 300 fewer at 0.30 are due.
+
+    The issued bill stays, byte for byte, and a proof of it made before the correction still holds
+    against the record it was made for. The note names it; both are proved and opened offline;
+    together they say what moved; no money appeared.
+    """
+    report(bench, -1_000, 600, 0)
+    books.walk(Phase.SETTLED)
+    kept, statement = proved(bench, books, bill_key("ann", DAY))
+    assert isinstance(statement.value, Bill)
+    assert statement.value.total_nano == -222_000_000
+    paid = bench.account("ann")[0]
+
+    bench.accept(bench.reading("ann", 700, version=2))
+    assert bench.account("ann")[0] == paid  # nothing moves before corrections end
+    books.walk(Phase.FINAL)
+
+    bill, of_bill = proved(bench, books, bill_key("ann", DAY))
+    assert (bill.salt, bill.value) == (kept.salt, kept.value), "the bill was rewritten"
+    assert bill.documents == kept.documents
+    note, of_note = proved(bench, books, credit_key("ann", DAY))
+    assert isinstance(of_note.value, CreditNote)
+    assert bill.value is not None
+    assert of_note.value.bill == sha256(bill.salt + bill.value)
+    assert of_note.value.billed_nano == sum(line.amount_nano for line in of_bill.lines)
+    assert of_note.lines == (
+        BillLine(SLOT, IMPORT, -1, "ann.meter/v1", 400, 600_000, 120_000_000),
+        BillLine(SLOT, IMPORT, 1, "ann.meter/v2", 100, 600_000, -30_000_000),
+    )
+    assert of_note.value.change.total_nano == 90_000_000 == 300 * 300_000
+    assert bench.account("ann")[0] == paid + 90_000_000
+    assert bench.account("ann")[0] == TEN + of_note.value.billed_nano + 90_000_000
+    assert money_residual_nano(bench.application.state) == 0
+
+    with pytest.raises(ProofError, match="the 1 lines are not the 2 of the bill"):
+        open_claim(msgspec.structs.replace(note, documents=note.documents[:1]))
+    with pytest.raises(ProofError, match="the 3 lines are not the 2 of the bill"):
+        open_claim(msgspec.structs.replace(note, documents=bill.documents))
+
+
+def test_the_story_of_a_correction(bench: Bench, books: Books) -> None:
+    story(bench, books)
+
+
+def test_the_story_notices_a_correction_that_rewrites_the_bill(
+    bench: Bench, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rewrite(self: SlotBooks, owner: str, lines: list[BillLine]) -> None:
+        if lines:
+            self.enter(owner, 0, lines)
+
+    monkeypatch.setattr(SlotBooks, "correct", rewrite)
+    with pytest.raises(AssertionError, match="the bill was rewritten"):
+        story(bench, books)
 
 
 # Final

@@ -7,7 +7,7 @@ import pytest
 
 from gridpact.codec import Wire, decode, encode, sha256
 from gridpact.contracts import judge_payload
-from gridpact.contracts.bodies import Kind, OrderPayload, PlaceOrder
+from gridpact.contracts.bodies import CloseAccount, Kind, OrderPayload, PlaceOrder
 from gridpact.contracts.kinds import KINDS
 from gridpact.ledger.envelope import Envelope, Transaction, signing_digest
 from gridpact.model import Side, Verdict
@@ -135,7 +135,12 @@ def bodies() -> dict[Kind, Wire]:
         bench.bid("ann", 1, 1),
         bench.cancel("ann", 1),
         bench.phase(1),
+        bench.write("operator", Kind.CLOSE_ACCOUNT, CloseAccount("ann", 0)),
+        bench.seal("ann", PAYLOAD),
+        bench.reveal("ann", 1, PAYLOAD),
+        bench.curtailment((0, 1, "line-7")),
         bench.reading("ann"),
+        bench.batch("ann", [1, -1]),
     ]
     read = [bench.application.readable(raw) for raw, _ in transactions]
     return {Kind(t.envelope.kind): t.body for t in read if isinstance(t, Transaction)}

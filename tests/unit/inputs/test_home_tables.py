@@ -6,6 +6,7 @@ the refusal.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -444,7 +445,9 @@ def test_roofs_of_the_village_have_batteries() -> None:
     with_battery = [member for member in scenario.members if member.home is not None]
     assert [bool(member.pv_column) for member in with_battery] == [True] * 8
     assert {member.home for member in with_battery} == {
-        HomePattern(planning=Planning.SELF_CONSUMPTION, battery=USUAL)
+        HomePattern(
+            planning=Planning.SELF_CONSUMPTION, battery=replace(USUAL, stored_initial_wh=5_000)
+        )
     }
     assert (scenario.metering.reporting, scenario.metering.late_permille) == (Reporting.METER, 10)
 

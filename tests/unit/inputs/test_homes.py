@@ -78,7 +78,7 @@ def test_the_built_in_village_can_be_planned() -> None:
     assert set(homes) == {m.participant_id for m in scenario.members if m.pv_column}
     for name, home in homes.items():
         assert home.participant_id == name
-        assert HomePlanner(home, profiles.slots[0]).stored_uwh == 0
+        assert HomePlanner(home, profiles.slots[0]).stored_uwh == 5_000 * 950_000
 
 
 def test_everything_is_carried_over() -> None:

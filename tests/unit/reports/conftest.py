@@ -1,10 +1,16 @@
-"""Runs built by hand: two slots, two members, every number chosen."""
+"""Runs built by hand: two slots, two members, every number chosen.
+
+The bare run has no network, no homes, no corrections; the full one has all of it, with names that
+must never reach a page as they are.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gridpact.model import (
@@ -12,10 +18,21 @@ from gridpact.model import (
     AccountPolicy,
     AgentPolicy,
     Bill,
+    BillLine,
     BillResult,
+    Book,
+    BranchPeak,
+    BusBand,
+    CreditNote,
+    CreditResult,
+    ForecastErrors,
     Gains,
+    GridResult,
+    HomeResult,
     LedgerResult,
+    LineKind,
     Member,
+    NetworkPolicy,
     Phase,
     PlacedOrder,
     ProfileSource,
@@ -25,17 +42,24 @@ from gridpact.model import (
     Scenario,
     Side,
     Slot,
+    SlotGrid,
     SlotResult,
     SlotState,
     SlotTariff,
     Tariff,
     TieRule,
+    TradeCut,
 )
+from gridpact.model.assets import Planning, Shortfall
+from gridpact.model.grid import LimitKind, Violation
 
 NAME = '<b>&"x'
 """A scenario name that must never reach a page as it is."""
+NAN = float("nan")
 START_S = 1_465_423_200
 """2016-06-09 00:00 in Berlin."""
+LINE = '<i>|"line'
+"""A branch whose name must not either."""
 RETAIL, FEED_IN, FEE = 300_000, 100_000, 20_000
 """Micro-currency per kWh."""
 
@@ -65,7 +89,7 @@ def scenario() -> Scenario:
         market_id="local",
         tie=TieRule.PRO_RATA,
         orders_per_slot=4,
-        network="",
+        network=None,
         tariff=Tariff("local", RETAIL, FEED_IN, FEE, ()),
         profiles=ProfileSource(None, "", "", ProfileUnit.WH),
         members=(member("ann", "pv-1"), member("ben", "")),
@@ -83,6 +107,7 @@ def slot(index: int, *, traded_wh: int, second_stage_wh: int = 0) -> SlotResult:
         orders=2 if traded_wh else 0,
         trades=1 if traded_wh else 0,
         traded_wh=traded_wh,
+        curtailed_wh=0,
         second_stage_wh=second_stage_wh,
         turnover_nano=190_000 * traded_wh,
         reference_price_micro_per_kwh=190_000 if traded_wh else -1,
@@ -90,18 +115,22 @@ def slot(index: int, *, traded_wh: int, second_stage_wh: int = 0) -> SlotResult:
         grid_export_wh=max(0, net_wh),
         archive=b"",
     )
-    orders = (
-        PlacedOrder("ann", Side.OFFER, 100_000, 800, 100_000),
-        PlacedOrder("ben", Side.BID, 280_000, 1_000, 280_000),
-    )
     return SlotResult(
         slot=Slot(START_S + 900 * index, 900),
         state=state,
-        orders=orders if traded_wh else (),
         load_wh=load_wh,
         pv_wh=pv_wh,
         metered_net_wh=net_wh,
+        stored_wh=0,
+        spilled_wh=0,
+        grid=None,
     )
+
+
+ORDERS = (
+    PlacedOrder("ann", Side.OFFER, 100_000, 800, 100_000),
+    PlacedOrder("ben", Side.BID, 280_000, 1_000, 280_000),
+)
 
 
 def bill(participant_id: str, *, sold_wh: int, bought_wh: int, baseline_nano: int) -> BillResult:
@@ -118,6 +147,7 @@ def bill(participant_id: str, *, sold_wh: int, bought_wh: int, baseline_nano: in
             fees_nano=fees,
             grid_import_nano=grid_import,
             grid_export_nano=0,
+            lost_deposits_nano=0,
             bought_wh=bought_wh,
             sold_wh=sold_wh,
             grid_import_wh=300,
@@ -137,6 +167,11 @@ def run_result(slots: tuple[SlotResult, ...], bills: tuple[BillResult, ...]) -> 
         engine="embedded",
         slots=slots,
         bills=bills,
+        credits=(),
+        fullest_book=Book(slots[0].slot, ORDERS) if trading else None,
+        grid=None,
+        homes=(),
+        forecast=ForecastErrors(0, NAN, NAN, NAN, NAN, NAN, {}, {}),
         gains=(
             Gains(95_000_000, 50_000_000, 150_000_000, 200_000_000)
             if trading
@@ -164,7 +199,79 @@ def run_result(slots: tuple[SlotResult, ...], bills: tuple[BillResult, ...]) -> 
             "summary": 0.5,
         },
         sources=(f"profiles.csv {'12' * 32}",),
+        remarks=(),
     )
+
+
+def solved(
+    *, lowest: float, loading: float, cuts: tuple[TradeCut, ...], violations: tuple[Violation, ...]
+) -> SlotGrid:
+    return SlotGrid(
+        vm_min_pu=lowest,
+        vm_min_bus="bus-9",
+        vm_max_pu=1.0123,
+        vm_max_bus="bus-1",
+        loading_max_percent=loading,
+        loading_max_branch=LINE,
+        losses_wh=12.5,
+        from_outside_wh=400.0,
+        cuts=cuts,
+        violations=violations,
+    )
+
+
+UNSOLVED = SlotGrid(
+    *(None, "", None, "", None, "", None, None),
+    cuts=(),
+    violations=(Violation(LimitKind.COLLAPSE, 1, "bus-9", NAN, NAN, float("inf")),),
+)
+
+
+def grid_result() -> GridResult:
+    return GridResult(
+        reference="pandapower:street.json",
+        buses=(
+            BusBand("bus-1", 1.0, 1.0123),
+            BusBand("bus-9", 0.89, 0.99),
+            BusBand("dead", None, None),
+        ),
+        branches=(
+            BranchPeak("cable", 40.0),
+            BranchPeak(LINE, 104.25),
+            BranchPeak("unrated", None),
+        ),
+        unsupported=("3 <meters> of the file",),
+        unsupplied=("island of bus dead",),
+    )
+
+
+def home(participant_id: str, shortfalls: tuple[Shortfall, ...] = ()) -> HomeResult:
+    return HomeResult(
+        participant_id=participant_id,
+        planning=Planning.OPTIMISED,
+        charged_wh=5_000,
+        discharged_wh=4_500,
+        conversion_loss_uwh=400_000_000,
+        self_discharge_uwh=10_000_000,
+        deferrable_wh=1_200,
+        flexible_wh=0,
+        vehicle_charged_wh=7_000,
+        vehicle_discharged_wh=0,
+        spilled_wh=30,
+        fallback_plans=2,
+        shortfalls=shortfalls,
+    )
+
+
+def credit(change_nano: int) -> CreditResult:
+    """150 Wh of ben's import become 100."""
+    lines = tuple(
+        BillLine(START_S, LineKind.GRID_IMPORT, step, "ben.meter/v2", wh, 2 * RETAIL, nano)
+        for step, wh, nano in ((-1, 150, 45_000_000), (1, 100, -30_000_000))
+    )
+    change = Bill(change_nano, 0, 0, 0, change_nano, 0, 0, 0, 0, -50, 0, 2, [])
+    note = CreditNote(b"\0" * 32, -195_000_000, change)
+    return CreditResult("ben", "2016-06-09", note, lines)
 
 
 @pytest.fixture
@@ -189,3 +296,48 @@ def second_stage_run() -> RunResult:
 def empty_run() -> RunResult:
     """No orders, no PV, no bills, nothing metered that costs anything."""
     return run_result((slot(0, traded_wh=0), slot(1, traded_wh=0)), ())
+
+
+@pytest.fixture
+def full_run(trading_run: RunResult) -> RunResult:
+    """The trading run with a network that curtails, homes, forecasts, a credit note, remarks.
+
+    In the first slot 120 of 500 Wh are curtailed and a line is overloaded all the same; in the
+    second the power flow finds no solution.
+    """
+    first, second = trading_run.slots
+    ann, ben = trading_run.bills
+    cut = TradeCut(0, "ann", "ben", 500, 120, LINE)
+    over = Violation(LimitKind.LOADING, 0, LINE, 104.25, 100.0, 0.0425)
+    slots = (
+        dataclasses.replace(
+            first,
+            state=msgspec.structs.replace(first.state, curtailed_wh=120),
+            stored_wh=300,
+            spilled_wh=40,
+            grid=solved(lowest=0.9876, loading=104.25, cuts=(cut,), violations=(over,)),
+        ),
+        dataclasses.replace(second, stored_wh=-100, grid=UNSOLVED),
+    )
+    trade = f"local.{START_S}.0"
+    lines = (
+        BillLine(START_S, LineKind.PURCHASE, 0, trade, 380, 380_001, -72_200_190),
+        BillLine(START_S, LineKind.UNDELIVERABLE, 0, f"{trade}@{LINE}", 120, 380_001, 0),
+        BillLine(START_S, LineKind.LOST_DEPOSIT, 0, "order/4", 0, 0, -1_000_000),
+    )
+    lost = msgspec.structs.replace(ben.bill, lost_deposits_nano=-1_000_000)
+    return dataclasses.replace(
+        trading_run,
+        scenario=dataclasses.replace(
+            trading_run.scenario, network=NetworkPolicy("pandapower:street.json", Path())
+        ),
+        slots=slots,
+        bills=(ann, dataclasses.replace(ben, bill=lost, lines=lines)),
+        credits=(credit(15_000_000),),
+        grid=grid_result(),
+        homes=(home("ann"), home("ben", (Shortfall("ben", "car & co", START_S + 900, 250),))),
+        forecast=ForecastErrors(
+            4, 84.0, 120.5, -3.25, 96.0, 0.125, {0.1: 9.5, 0.9: 11.25}, {0.1: 0.25, 0.9: 0.75}
+        ),
+        remarks=("4 gaps of <profiles> were filled",),
+    )

@@ -10,91 +10,21 @@ import base64
 import copy
 import dataclasses
 import hashlib
-import json
 import re
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
 
 import msgspec
 import pytest
+from tests.unit.reports.pages import figures_of, parsed, plain, saved, trace
 
 from gridpact.model import RunResult
 from gridpact.reports import write_report
+from gridpact.reports.columns import BILLS
 from gridpact.reports.html import report_page
-from gridpact.reports.tables import bills_csv
+from gridpact.reports.tables import table_csv
 from gridpact.reports.timeline import SLOTS_DRAWN_MAX, timeline_of
 
 MINUS = "\N{MINUS SIGN}"
-
-
-@dataclass
-class Element:
-    name: str
-    attributes: dict[str, str]
-    text: str = ""
-    parents: tuple[str, ...] = ()
-
-
-@dataclass
-class Page(HTMLParser):
-    """Elements in the order of their tags, each with the text inside it."""
-
-    elements: list[Element] = field(default_factory=list)
-    open: list[Element] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, {name: value or "" for name, value in attrs})
-        element.parents = tuple(parent.name for parent in self.open)
-        self.elements.append(element)
-        if tag != "meta":
-            self.open.append(element)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open[-1].name == tag
-        self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        for element in self.open:
-            element.text += data
-
-    def all(self, name: str, **attributes: str) -> list[Element]:
-        return [
-            element
-            for element in self.elements
-            if element.name == name
-            and all(element.attributes.get(key) == value for key, value in attributes.items())
-        ]
-
-
-def parsed(result: RunResult) -> Page:
-    page = Page()
-    page.feed(report_page(result))
-    page.close()
-    assert page.open == []
-    return page
-
-
-def figures_of(page: Page) -> dict[str, Any]:
-    (data,) = page.all("script", id="page-data")
-    figures = json.loads(data.text)["figures"]
-    assert isinstance(figures, dict)
-    return figures
-
-
-def trace(figure: dict[str, Any], name: str) -> dict[str, Any]:
-    (found,) = (each for each in figure["data"] if each["name"] == name)
-    assert isinstance(found, dict)
-    return found
-
-
-def plain(text: str) -> str:
-    return text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_page_loads_nothing(trading_run: RunResult) -> None:
@@ -164,7 +94,7 @@ def test_difference_says_its_sign_without_colour(trading_run: RunResult) -> None
 
 def test_plots_show_the_run(trading_run: RunResult) -> None:
     figures = figures_of(parsed(trading_run))
-    assert list(figures) == ["prices", "energy", "order-book"]
+    assert list(figures) == ["prices", "order-book", "energy"]
     prices = figures["prices"]
     # Lines go one step beyond both ends of the axis.
     assert trace(prices, "Mean trade price")["y"] == [0.19, 0.19, None, None]
@@ -190,15 +120,9 @@ def test_second_stage_is_drawn_where_it_traded(second_stage_run: RunResult) -> N
 
 
 def test_links_hold_exact_csv(trading_run: RunResult) -> None:
-    links = {
-        link.attributes["download"].removeprefix(trading_run.scenario.name): unquote(
-            link.attributes["href"].partition(",")[2]
-        )
-        for link in parsed(trading_run).all("a")
-        if "download" in link.attributes
-    }
+    links = saved(parsed(trading_run), trading_run.scenario.name)
     assert set(links) == {"-prices.csv", "-order-book.csv", "-energy.csv", "-bills.csv"}
-    assert links["-bills.csv"] == bills_csv(trading_run)
+    assert links["-bills.csv"] == table_csv(trading_run, BILLS)
     assert links["-prices.csv"].splitlines()[1].endswith(",300000,100000,20000,2,1,500,0,95000000")
     assert links["-order-book.csv"] == (
         "side,price_micro_per_kwh,energy_wh,added_up_wh\n"
@@ -234,8 +158,11 @@ def test_empty_run_has_a_page(empty_run: RunResult) -> None:
 def test_orders_without_trades_have_a_book(trading_run: RunResult) -> None:
     first = trading_run.slots[0]
     state = msgspec.structs.replace(first.state, trades=0, traded_wh=0, turnover_nano=0)
-    untraded = dataclasses.replace(first, state=state, orders=first.orders[:1])
-    page = parsed(dataclasses.replace(trading_run, slots=(untraded,)))
+    untraded = dataclasses.replace(first, state=state)
+    assert trading_run.fullest_book is not None
+    book = dataclasses.replace(trading_run.fullest_book, orders=trading_run.fullest_book.orders[:1])
+    run = dataclasses.replace(trading_run, slots=(untraded,), fullest_book=book)
+    page = parsed(run)
     names = [each["name"] for each in figures_of(page)["order-book"]["data"]]
     assert names == ["Bids, highest first", "Offers, lowest first"]
     text = " ".join(paragraph.text for paragraph in page.all("p"))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+from tests.unit.reports.conftest import NAN, UNSOLVED
 
+from gridpact import __version__
 from gridpact.errors import StoreError
 from gridpact.model import RunResult
 from gridpact.reports import run_json, write_bills_csv, write_slots_csv
@@ -21,7 +24,9 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def test_json_has_the_agreed_keys(trading_run: RunResult) -> None:
     summary = run_json(trading_run, Path("out/report.html"))
     assert json.loads(json.dumps(summary)) == {
+        "version": __version__,
         "scenario": '<b>&"x',
+        "seed": 7,
         "market": "auction",
         "engine": "embedded",
         "days": 1,
@@ -34,6 +39,10 @@ def test_json_has_the_agreed_keys(trading_run: RunResult) -> None:
         "buyer_saving_pct": pytest.approx(25),
         "energy_residual_wh": 0,
         "money_residual_nano": 0,
+        "grid": None,
+        "homes": None,
+        "forecast": None,
+        "credit_notes": {"count": 0, "change_nano": 0},
         "certificates": None,
         "carbon": None,
         "market_state_root": "ef" * 32,
@@ -55,6 +64,8 @@ def test_json_has_the_agreed_keys(trading_run: RunResult) -> None:
         },
         "receipts": {"ACCEPTED": 1232, "EXPIRED": 2},
         "bytes": {"envelopes": 1_000_000, "payloads": 500_000, "store": 2_000_000},
+        "sources": [f"profiles.csv {'12' * 32}"],
+        "remarks": [],
         "report": str(Path("out/report.html")),
     }
 
@@ -123,3 +134,47 @@ def test_missing_folder_is_an_expected_error(trading_run: RunResult, tmp_path: P
     with pytest.raises(StoreError, match="No such file or directory"):
         write_slots_csv(trading_run, tmp_path / "none" / "slots.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_json_of_the_grid_homes_forecast_and_corrections(full_run: RunResult) -> None:
+    summary = json.loads(json.dumps(run_json(full_run, None), allow_nan=False))
+    assert summary["grid"] == {
+        "network": "pandapower:street.json",
+        "converged_slots": 1,
+        "vm_min_pu": 0.9876,
+        "vm_max_pu": 1.0123,
+        "loading_max_percent": 104.25,
+        "losses_wh": 12.5,
+        "from_outside_wh": 400.0,
+        "curtailed_wh": 120,
+        "cuts": 1,
+        "violations": 2,
+    }
+    assert summary["homes"] == {
+        "count": 2,
+        "charged_wh": 10_000,
+        "discharged_wh": 9_000,
+        "shortfalls": 1,
+    }
+    assert summary["forecast"]["skill"] == 0.125
+    assert summary["forecast"]["pinball_wh"] == {"0.1": 9.5, "0.9": 11.25}
+    assert summary["credit_notes"] == {"count": 1, "change_nano": 15_000_000}
+    assert summary["remarks"] == ["4 gaps of <profiles> were filled"]
+
+
+def test_json_has_no_nan(full_run: RunResult) -> None:
+    errors = dataclasses.replace(full_run.forecast, skill=NAN)
+    slots = tuple(dataclasses.replace(each, grid=UNSOLVED) for each in full_run.slots)
+    dark = dataclasses.replace(full_run, slots=slots, forecast=errors)
+    summary = json.loads(json.dumps(run_json(dark, None), allow_nan=False))
+    assert summary["forecast"]["skill"] is None
+    assert summary["grid"]["converged_slots"] == 0
+    assert summary["grid"]["vm_min_pu"] is None
+    assert summary["grid"]["losses_wh"] is None
+
+
+def test_json_takes_the_time_of_the_power_flow(full_run: RunResult) -> None:
+    full_run.timings_s["grid"] = 0.75
+    timings = run_json(full_run, None)["timings_s"]
+    assert isinstance(timings, dict)
+    assert timings["grid"] == 0.75

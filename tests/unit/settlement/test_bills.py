@@ -17,6 +17,7 @@ MONEY = {
     LineKind.NETWORK_FEE: "fees_nano",
     LineKind.GRID_IMPORT: "grid_import_nano",
     LineKind.GRID_EXPORT: "grid_export_nano",
+    LineKind.LOST_DEPOSIT: "lost_deposits_nano",
 }
 ENERGY = {
     LineKind.PURCHASE: "bought_wh",
@@ -36,6 +37,8 @@ DAY = [
     line(LineKind.GRID_IMPORT, 300, -90_000_000),
     line(LineKind.SALE, 500, 100_000_000),
     line(LineKind.GRID_EXPORT, 200, 16_000_000),
+    line(LineKind.UNDELIVERABLE, 40, 0),
+    line(LineKind.LOST_DEPOSIT, 0, -5_000_000),
 ]
 
 
@@ -46,17 +49,18 @@ def test_an_empty_bill_stays_empty() -> None:
 
 def test_a_day_by_hand() -> None:
     assert add_lines(NO_BILL, DAY, [b"f" * 32]) == Bill(
-        total_nano=-194_000_000,  # -200 - 20 - 90 + 100 + 16 million
+        total_nano=-199_000_000,  # -200 - 20 - 90 + 100 + 16 - 5 million
         purchases_nano=-200_000_000,
         sales_nano=100_000_000,
         fees_nano=-20_000_000,
         grid_import_nano=-90_000_000,
         grid_export_nano=16_000_000,
+        lost_deposits_nano=-5_000_000,
         bought_wh=1_000,
         sold_wh=500,
         grid_import_wh=300,
         grid_export_wh=200,
-        lines=5,
+        lines=7,
         frontier=[b"f" * 32],
     )
 
@@ -81,7 +85,13 @@ def test_a_correction_takes_energy_and_money_back() -> None:
     assert corrected.grid_export_nano == 20_000_000
     assert corrected.grid_export_wh == 250
     assert corrected.total_nano == issued.total_nano + 94_000_000
-    assert corrected.lines == 7
+    assert corrected.lines == 9
+
+
+def without_money_where_nothing_was_delivered(item: BillLine) -> BillLine:
+    if item.kind == LineKind.UNDELIVERABLE:
+        return msgspec.structs.replace(item, amount_nano=0)
+    return item
 
 
 @given(
@@ -92,7 +102,7 @@ def test_a_correction_takes_energy_and_money_back() -> None:
             st.integers(0, 2**31),
             st.integers(-(2**50), 2**50),
             st.sampled_from([0, 1, -1]),
-        )
+        ).map(without_money_where_nothing_was_delivered)
     ),
     st.data(),
 )
@@ -118,6 +128,10 @@ def test_a_bill_is_the_sum_of_its_lines_however_they_come(
 
 @pytest.mark.parametrize("kind", LineKind)
 def test_every_kind_of_line_has_its_place(kind: LineKind) -> None:
+    if kind == LineKind.UNDELIVERABLE:  # it says why something is not there; that is no amount
+        bill = add_lines(NO_BILL, [line(kind, 1, 0)], [])
+        assert bill == msgspec.structs.replace(NO_BILL, lines=1)
+        return
     bill = add_lines(NO_BILL, [line(kind, 1, -1)], [])
     changed = {
         field for field in Bill.__struct_fields__ if getattr(bill, field) != getattr(NO_BILL, field)

@@ -1,0 +1,23 @@
+"""gridpact from Python: whole runs as data frames, one clearing on arrays, proofs and audits.
+
+`import gridpact` offers the same names and loads this room when the first of them is used.
+"""
+
+from gridpact.api.bills import ProvedBill, verify_bill
+from gridpact.api.clearing import Clearing, clear_auction
+from gridpact.api.folder import MANIFEST, run_into_folder
+from gridpact.api.results import Manifest, Result
+from gridpact.api.running import choose_scenario, run
+
+__all__ = [
+    "MANIFEST",
+    "Clearing",
+    "Manifest",
+    "ProvedBill",
+    "Result",
+    "choose_scenario",
+    "clear_auction",
+    "run",
+    "run_into_folder",
+    "verify_bill",
+]

@@ -1,0 +1,48 @@
+"""Checking a proved bill offline: no ledger, no trust in whoever keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gridpact.contracts.statements import open_claim
+from gridpact.errors import InputError, Problem
+from gridpact.ledger.proofs import ProofError, check_proof, read_proof
+from gridpact.model import Bill, BillLine
+
+
+@dataclass(frozen=True, slots=True)
+class ProvedBill:
+    """A bill that a proof shows to be on a ledger."""
+
+    key: str
+    """`bill/<participant>/<day>`."""
+    bill: Bill
+    lines: tuple[BillLine, ...]
+    """All of them, in order."""
+    height: int
+    """Number of the block under whose record it is proved."""
+
+
+def verify_bill(proof: bytes, root: str) -> ProvedBill:
+    """Check a proof that `Result.prove_bill` or `gridpact prove --bill` wrote.
+
+    Args:
+        proof: its bytes.
+        root: hash of the block's record, 64 hexadecimal digits, from a source you trust.
+    Raises:
+        InputError: the root is no hash, or the proof proves no bill under it.
+    """
+    try:
+        wanted = bytes.fromhex(root)
+    except ValueError:
+        wanted = b""
+    if len(wanted) != 32:
+        raise InputError([Problem("root", f"{root!r} is not 64 hexadecimal digits")])
+    try:
+        proved = check_proof(read_proof(proof), wanted)
+        statement = None if proved.state is None else open_claim(proved.state)
+    except ProofError as error:
+        raise InputError([Problem("proof", f"refused: {error}")]) from error
+    if statement is None or not isinstance(statement.value, Bill):
+        raise InputError([Problem("proof", "proves no bill; write it with `prove --bill`")])
+    return ProvedBill(statement.key, statement.value, statement.lines, proved.record.height)
