@@ -91,11 +91,34 @@ class TimeoutNow(_Message, frozen=True, tag=6):
 RaftMessage = Append | AppendReply | VoteRequest | VoteReply | InstallSnapshot | TimeoutNow
 
 
-def is_sound(message: Append) -> bool:
-    """Whether some leader could have these entries: terms rise, configurations can be used."""
+def is_sound(message: RaftMessage) -> bool:
+    """Whether some replica that follows the protocol can have sent this, whatever else is true."""
+    match message:
+        case Append():
+            return _begins(message.previous_index, message.previous_term) and _fit(message)
+        case InstallSnapshot():
+            begun = 1 <= message.index_term <= message.term and message.index >= 1
+            return begun and is_usable(message.configuration)
+        case VoteRequest():
+            both = message.trial and message.asked_to
+            known = _begins(message.last_index, message.last_term)
+            return known and message.last_term < message.term and not both
+        case TimeoutNow():
+            return message.term >= 1
+        case _:
+            return True
+
+
+def _begins(index: int, term: int) -> bool:
+    """Only the place before the first entry has no term."""
+    return (index == 0) == (term == 0)
+
+
+def _fit(message: Append) -> bool:
+    """Whether terms rise up to the leader's, and all configurations can be used."""
     term = message.previous_term
     for entry in message.entries:
-        if not term <= entry.term <= message.term:
+        if not max(1, term) <= entry.term:
             return False
         term = entry.term
         if entry.configuration:
@@ -105,4 +128,4 @@ def is_sound(message: Append) -> bool:
                 return False
             if not is_usable(configuration):
                 return False
-    return True
+    return max(1, term) <= message.term

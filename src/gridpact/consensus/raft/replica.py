@@ -9,7 +9,7 @@ Sources: Ongaro 2014 (Raft), [XIONG23], section 4.1 (weights). Lines that neithe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
@@ -18,11 +18,11 @@ from typing import Any
 from gridpact.codec import encode
 from gridpact.consensus.configuration import (
     Configuration,
+    are_usable,
     configuration_of,
-    is_usable,
     weights_of,
 )
-from gridpact.consensus.frames import Framing
+from gridpact.consensus.frames import EVIDENCE_MAX, Framing
 from gridpact.consensus.quorum import QuorumRule, WeightMajority
 from gridpact.consensus.raft.log import Log
 from gridpact.consensus.raft.membership import ChangeRule, JointChange, Membership
@@ -38,6 +38,7 @@ from gridpact.consensus.raft.messages import (
     VoteRequest,
     is_sound,
 )
+from gridpact.consensus.raft.progress import Progress
 from gridpact.consensus.raft.records import (
     Entries,
     RaftRecord,
@@ -70,15 +71,16 @@ from gridpact.consensus.shape import (
     TimerFired,
     TransferLeadership,
 )
+from gridpact.errors import invariant
 
 ELECTION = "election"
 HEARTBEAT = "heartbeat"
 TERMS_AHEAD_MAX = 100_000
 """A term further ahead than this is nothing that elections have led to."""
-INFLIGHT_MAX = 64
-"""Messages with entries that a follower may not have answered yet."""
 UNDECIDED_MAX = 10_000
 """Entries that a leader takes in beyond what is decided."""
+READS_MAX = 10_000
+"""Reads that wait for a quorum's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,22 +106,6 @@ class Role(Enum):
     LEADER = "leader"
 
 
-@dataclass(slots=True)
-class Progress:
-    """What a leader knows of one follower."""
-
-    next_index: int
-    matched: int = 0
-    probing: bool = True
-    """One message at a time until the logs agree somewhere."""
-    waiting: bool = False
-    """A probe or a snapshot has no answer yet."""
-    inflight: int = 0
-    heard_ms: int = 0
-    round: int = 0
-    """The latest round that it has answered."""
-
-
 class RaftReplica:
     """One member of a Raft group."""
 
@@ -130,8 +116,21 @@ class RaftReplica:
         rules: Rules,
         random: Random,
         framing: Framing[RaftMessage],
+        others: Collection[str] = (),
     ) -> None:
+        """Begin as a follower.
+
+        Args:
+            name: of this replica.
+            stored: what it has made durable before.
+            rules: what kind of Raft this is.
+            random: of this replica alone.
+            framing: writes and reads its frames.
+            others: who may become a member one day. Replicas learn of a new member at different
+                times, and those that have not yet must listen to it, as Raft does.
+        """
         self.name, self.rules = name, rules
+        self._others = frozenset(others)
         self.role = Role.FOLLOWER
         self.term, self.voted_for = stored.term, stored.voted_for
         self.leader = ""
@@ -145,11 +144,13 @@ class RaftReplica:
         self._saving: dict[int, tuple[int, int]] = {}
         """Last (index, term) of the own entries in each `Persist` that is not durable yet."""
         self._durable = self.log.last_index
-        self._now_ms = 0
+        self._host_ms = self._now_ms = 0
+        """The host's clock, and the same without its steps back."""
         self._deadline_ms = 0
         self._heard_leader_ms: int | None = None
         self._timeout_ms = 0
-        self._votes: dict[str, bool] = {}
+        self._votes: set[str] = set()
+        """Who has given its vote, or would give it."""
         self._progress: dict[str, Progress] = {}
         self._round = 0
         self._reads: list[tuple[int, int, int]] = []
@@ -169,7 +170,7 @@ class RaftReplica:
 
     def start(self, now_ms: int) -> list[Effect]:
         """See `Replica.start`. What the snapshot holds comes first."""
-        self._now_ms = now_ms
+        self._host_ms = self._now_ms = now_ms
         snapshot = self.log.snapshot
         if snapshot.index:
             self._effects.append(Restore(snapshot.index, snapshot.data))
@@ -178,7 +179,9 @@ class RaftReplica:
 
     def step(self, event: Event, now_ms: int) -> list[Effect]:
         """See `Replica.step`."""
-        self._now_ms = now_ms
+        # ours: a clock that goes back stands still, so that no wait grows by the step
+        self._now_ms += max(0, now_ms - self._host_ms)
+        self._host_ms = now_ms
         match event:
             case Received(peer, data):
                 self._receive(peer, data)
@@ -218,7 +221,7 @@ class RaftReplica:
     def _send(self, peer: str, message: RaftMessage) -> None:
         """Answer or ask: everything that this depends on is durable first."""
         self._save()
-        self._effects.append(Send(peer, self._framing.seal(message)))
+        self._effects.append(Send(peer, self._framing.seal(message, peer)))
 
     def _receive(self, peer: str, data: bytes) -> None:
         message = self._framing.open(peer, data, self._known())
@@ -226,7 +229,10 @@ class RaftReplica:
             self._effects.append(message)
             return
         if message.term > self.term + TERMS_AHEAD_MAX:
-            self._suspect(peer, Reason.FUTURE_TERM, data)
+            self._effects.append(Suspect(peer, Reason.FUTURE_TERM, data[:EVIDENCE_MAX]))
+            return
+        if not is_sound(message) or self._denies(message, peer):
+            self._effects.append(Suspect(peer, Reason.CONTRADICTION, data[:EVIDENCE_MAX]))
             return
         trial = isinstance(message, VoteRequest | VoteReply) and message.trial
         if message.term > self.term and not trial and not self._keeps_to_leader(message):
@@ -235,16 +241,36 @@ class RaftReplica:
 
     def _known(self) -> frozenset[str]:
         """Who may speak: the members, and those of configurations that may still come back."""
-        # ours: an outvoted member learns so from the answers it gets
+        names = self._others | self.membership.members
         if len(self.log.configurations) == 1:
-            return self.membership.members
-        names: set[str] = set(self.membership.members)
-        for _, configuration in self.log.configurations:
-            names.update(voter.name for voter in (*configuration.voters, *configuration.before))
-        return frozenset(names)
+            return names
+        return names.union(
+            voter.name
+            for _, configuration in self.log.configurations
+            for voter in (*configuration.voters, *configuration.before)
+        )
 
-    def _suspect(self, peer: str, reason: Reason, evidence: bytes) -> None:
-        self._effects.append(Suspect(peer, reason, evidence[:256]))
+    def _denies(self, message: RaftMessage, peer: str) -> bool:
+        """Whether a leader's message goes against a decision, or against who leads the term.
+
+        A leader of an earlier term may do both without fault: its messages are not looked at.
+        """
+        if not isinstance(message, Append | InstallSnapshot) or message.term < self.term:
+            return False
+        if message.term == self.term and self.leader not in ("", peer):
+            return True
+        if isinstance(message, InstallSnapshot):
+            return self._differs(message.index, message.index_term)
+        previous = message.previous_index
+        overlap = max(0, self.commit - previous)
+        return self._differs(previous, message.previous_term) or any(
+            self._differs(previous + offset, entry.term)
+            for offset, entry in enumerate(message.entries[:overlap], start=1)
+        )
+
+    def _differs(self, index: int, term: int) -> bool:
+        """Whether something of another term is decided at an index."""
+        return self.log.snapshot.index <= index <= self.commit and self.log.term_at(index) != term
 
     # Roles
 
@@ -256,7 +282,7 @@ class RaftReplica:
             self._note_vote()
             self._heard_leader_ms = None
         self.role, self.leader = Role.FOLLOWER, leader
-        self._votes = {}
+        self._votes = set()
         if was_leader:
             self._stop_leading()
 
@@ -269,7 +295,7 @@ class RaftReplica:
     def _become_trial(self) -> None:
         """Ask whether an election would be won. Source: Ongaro 2014, section 9.6."""
         self.role, self.leader = Role.TRIAL, ""
-        self._votes = {self.name: True}
+        self._votes = {self.name}
         self._wait_for_leader()
         self._ask_for_votes(self.term + 1, trial=True, asked_to=False)
 
@@ -282,7 +308,7 @@ class RaftReplica:
         self.term += 1
         self.voted_for = self.name
         self._note_vote()
-        self._votes = {self.name: True}
+        self._votes = {self.name}
         self._wait_for_leader()
         self._ask_for_votes(self.term, trial=False, asked_to=asked_to)
 
@@ -308,7 +334,7 @@ class RaftReplica:
 
     def _wait_for_leader(self) -> None:
         """Start the election timeout from now."""
-        rank = self.membership.rank.get(self.name, 0)
+        rank = self.membership.rank.get(self.name, len(self.membership.rank) + 1)
         self._timeout_ms = self.rules.timeouts.election_ms(rank, self._random)
         self._deadline_ms = self._now_ms + self._timeout_ms
         self._effects.append(SetTimer(ELECTION, self._timeout_ms))
@@ -323,16 +349,25 @@ class RaftReplica:
             return
         left_ms = self._deadline_ms - self._now_ms
         if left_ms > 0:
-            # ours: a clock that went back must not make anybody wait for longer than a timeout
-            left_ms = min(left_ms, self._timeout_ms)
-            self._deadline_ms = self._now_ms + left_ms
             self._effects.append(SetTimer(ELECTION, left_ms))
-        elif self.name not in self.membership.members:
-            self._wait_for_leader()  # ours: who has no vote stands for nothing
+        elif not self._may_stand():
+            self._wait_for_leader()
         elif self.rules.trial_votes:
             self._become_trial()
         else:
             self._become_candidate(asked_to=False)
+
+    def _may_stand(self) -> bool:
+        """Whether it is a member, or one that is going whose log may be needed to let it go.
+
+        Source: Ongaro 2014, section 4.2.2: it stands until the change is decided.
+        """
+        if self.name in self.membership.members:
+            return True
+        index, _ = self.log.configurations[-1]
+        left = self.log.configuration_at(index - 1)
+        voters = (*left.voters, *left.before)
+        return index > self.commit and any(voter.name == self.name for voter in voters)
 
     def _keeps_to_leader(self, message: RaftMessage) -> bool:
         """Whether a request is ignored because the leader is alive. Ongaro 2014, section 6.2."""
@@ -341,7 +376,7 @@ class RaftReplica:
         if self.role is Role.LEADER:
             return True
         heard = self._heard_leader_ms
-        return heard is not None and 0 <= self._now_ms - heard < self.rules.timeouts.least_ms
+        return heard is not None and self._now_ms - heard < self.rules.timeouts.least_ms
 
     def _on_vote_request(self, peer: str, request: VoteRequest) -> None:
         """Source: [XIONG23], section 4.1.1, election, step 2: who receives the request replies.
@@ -384,13 +419,12 @@ class RaftReplica:
                 return
         else:
             expected, role = self.term, Role.CANDIDATE
-        if self.role is not role or (reply.granted and reply.term != expected):
-            return
-        self._votes.setdefault(peer, reply.granted)
-        self._count_votes()
+        if self.role is role and reply.granted and reply.term == expected:
+            self._votes.add(peer)
+            self._count_votes()
 
     def _count_votes(self) -> None:
-        if not self.membership.elects([name for name, yes in self._votes.items() if yes]):
+        if not self.membership.elects(self._votes):
             return
         if self.role is Role.TRIAL:
             self._become_candidate(asked_to=False)
@@ -399,8 +433,7 @@ class RaftReplica:
 
     def _on_timeout_now(self, peer: str, message: TimeoutNow) -> None:
         """Source: Ongaro 2014, section 3.10."""
-        may_stand = self.role is not Role.LEADER and self.name in self.membership.members
-        if message.term == self.term and may_stand and peer == self.leader:
+        if message.term == self.term and peer == self.leader and self._may_stand():
             self._become_candidate(asked_to=True)
 
     # Leading
@@ -442,7 +475,7 @@ class RaftReplica:
     def _send_entries(self, peer: str) -> None:
         """Whatever the follower can take now; nothing while an answer is needed first."""
         progress = self._progress[peer]
-        while not progress.waiting and progress.inflight < INFLIGHT_MAX:
+        while progress.may_send:
             if progress.next_index <= self.log.snapshot.index:
                 self._send_snapshot(peer, progress)
                 return
@@ -450,11 +483,7 @@ class RaftReplica:
                 return
             entries = self.log.batch(progress.next_index)
             self._send_append(peer, progress, entries)
-            if progress.probing:
-                progress.waiting = True
-            else:
-                progress.next_index += len(entries)
-                progress.inflight += 1
+            progress.sent(len(entries))
 
     def _send_append(self, peer: str, progress: Progress, entries: list[Entry]) -> None:
         previous = progress.next_index - 1
@@ -469,7 +498,8 @@ class RaftReplica:
                         entries,
                         self.commit,
                         self._round,
-                    )
+                    ),
+                    peer,
                 ),
             )
         )
@@ -503,7 +533,9 @@ class RaftReplica:
         for peer in self._peers():
             progress = self._progress[peer]
             progress.waiting = False
-            if progress.probing:
+            if progress.next_index <= self.log.snapshot.index:
+                # ours: the entry that a heartbeat would name is gone
+                progress.probe()
                 self._send_entries(peer)
             else:
                 self._send_append(peer, progress, [])
@@ -521,30 +553,18 @@ class RaftReplica:
         progress = self._progress.get(peer)
         if self.role is not Role.LEADER or reply.term != self.term or progress is None:
             return
-        progress.heard_ms = self._now_ms
-        progress.round = max(progress.round, min(reply.round, self._round))
-        progress.inflight = max(0, progress.inflight - 1)
-        progress.waiting = False
+        progress.heard(self._now_ms, min(reply.round, self._round))
         if not reply.accepted:
-            if reply.index >= progress.next_index and not progress.probing:
-                return  # it answers what was sent before the logs agreed
-            progress.probing = True
-            progress.inflight = 0
-            next_index = min(reply.index, progress.next_index - 1, self.log.last_index + 1)
-            progress.next_index = max(next_index, progress.matched + 1)
-            self._send_entries(peer)
+            more = progress.refused(min(reply.index, self.log.last_index + 1))
         elif reply.index > self.log.last_index:
-            pass  # ours: an index that the leader does not have confirms nothing
+            more = False  # ours: an index that the leader does not have confirms nothing
         else:
-            if progress.probing:
-                progress.probing = False
-                progress.next_index = max(progress.next_index, reply.index + 1)
-            if reply.index > progress.matched:
-                progress.matched = reply.index
-                progress.next_index = max(progress.next_index, reply.index + 1)
+            more = True
+            if progress.accepted(reply.index):
                 self._decide()
-            if self.role is Role.LEADER:
-                self._send_entries(peer)
+        # a decision may have let the peer go, or this leader
+        if more and peer in self._progress:
+            self._send_entries(peer)
         self._answer_reads()
         self._hand_over(peer)
 
@@ -583,7 +603,11 @@ class RaftReplica:
 
     def _on_read(self, token: int) -> None:
         """Linearizable reads without log entries. Source: Ongaro 2014, section 6.4."""
-        if self.role is not Role.LEADER or self.log.term_at(self.commit) != self.term:
+        if (
+            self.role is not Role.LEADER
+            or self.log.term_at(self.commit) != self.term
+            or len(self._reads) >= READS_MAX
+        ):
             self._refuse(token)
             return
         self._round += 1
@@ -627,7 +651,7 @@ class RaftReplica:
             and self.log.configurations[-1][0] <= self.commit
             and self.log.term_at(self.commit) == self.term
         )
-        if not ready or not weights or min(weights.values()) < 1:
+        if not ready or not are_usable(weights):
             self._refuse(token)
         elif weights != weights_of(held.voters):
             after = self.rules.change.next_step(held, weights, self.rules.quorum)
@@ -660,9 +684,10 @@ class RaftReplica:
         self._hand_over(target)
 
     def _hand_over(self, peer: str) -> None:
-        if peer != self._transferee or self.role is not Role.LEADER:
+        progress = self._progress.get(peer)
+        if progress is None or peer != self._transferee:
             return
-        if self._progress[peer].matched == self.log.last_index:
+        if progress.matched == self.log.last_index:
             self._send(peer, TimeoutNow(self.term))
 
     # Following
@@ -672,11 +697,7 @@ class RaftReplica:
         if message.term < self.term:
             self._send(peer, AppendReply(self.term, False, 0, message.round))
             return
-        if not is_sound(message):
-            self._suspect(peer, Reason.CONTRADICTION, b"entries that no leader can have")
-            return
-        if not self._follow(peer):
-            return
+        self._follow(peer)
         previous = message.previous_index
         if previous < self.log.snapshot.index:
             # what lies before the snapshot is decided: begin to compare behind it
@@ -694,9 +715,7 @@ class RaftReplica:
             index = previous + 1 + offset
             if self.log.term_at(index) == entry.term:
                 continue
-            if index <= self.commit:
-                self._suspect(peer, Reason.CONTRADICTION, b"an entry against a decided one")
-                return
+            invariant(index > self.commit, "what is decided is never replaced")
             self.log.replace_from(index, entries[offset:])
             self._durable = min(self._durable, index - 1)
             self._unsaved.append(Entries(index, entries[offset:]))
@@ -707,15 +726,11 @@ class RaftReplica:
         if min(message.commit, agreed) > self.commit:
             self._advance(min(message.commit, agreed))
 
-    def _follow(self, peer: str) -> bool:
-        """Recognise the sender as the leader of this term; False for a second one."""
-        if self.role is Role.LEADER or (self.leader and self.leader != peer):
-            self._suspect(peer, Reason.CONTRADICTION, b"a second leader in one term")
-            return False
+    def _follow(self, peer: str) -> None:
+        """Recognise the sender as the leader of this term."""
         if self.role is not Role.FOLLOWER or self.leader != peer:
             self._become_follower(self.term, peer)
         self._heard_leader()
-        return True
 
     def _confirm(self, peer: str, index: int, round_: int) -> None:
         self._send(peer, AppendReply(self.term, True, index, round_))
@@ -731,11 +746,7 @@ class RaftReplica:
         if message.term < self.term:
             self._send(peer, AppendReply(self.term, False, 0, message.round))
             return
-        if message.index_term > message.term or not is_usable(message.configuration):
-            self._suspect(peer, Reason.CONTRADICTION, b"a snapshot that no leader can have")
-            return
-        if not self._follow(peer):
-            return
+        self._follow(peer)
         if message.index > self.commit:
             keeps = self.log.term_at(message.index) == message.index_term
             snapshot = Snapshot(
@@ -748,6 +759,8 @@ class RaftReplica:
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         self.log.compact(snapshot)
+        # what a snapshot has removed is no longer durable, should the same indices fill again
+        self._durable = min(self._durable, self.log.last_index)
         self._unsaved.append(snapshot)
         self._recount()
         self._save()
