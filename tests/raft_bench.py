@@ -148,7 +148,11 @@ class Group:
         host = self.hosts[name]
         if host.up:
             host.queue.extend(host.replica.step(event, self.now_ms))
+            self.after_step(name)
             self._drain(name)
+
+    def after_step(self, name: str) -> None:
+        """For those that look at a replica before its effects are done."""
 
     def _drain(self, name: str) -> None:
         host = self.hosts[name]
@@ -161,6 +165,7 @@ class Group:
             case Persist(records, token):
                 host.disk.extend(records)
                 host.queue.extend(host.replica.step(Persisted(token), self.now_ms))
+                self.after_step(host.name)
             case Send(peer, data):
                 if (host.name, peer) not in self.cut:
                     due_ms = self.now_ms + self.delay_ms(host.name, peer)
@@ -183,7 +188,9 @@ class Group:
     def crash(self, name: str, torn: int = 0) -> None:
         """Lose everything but the disk, and so many of its first waiting records are on it too."""
         host = self.hosts[name]
-        waiting = [record for one in host.queue if isinstance(one, Persist) for record in one.records]
+        waiting = [
+            record for one in host.queue if isinstance(one, Persist) for record in one.records
+        ]
         host.disk.extend(waiting[:torn])
         host.up = host.held = False
         host.queue.clear()

@@ -10,7 +10,7 @@ all others are what happened, and are written by the run. One line per effect, i
 
 Entries are `index/term`. Commands:
 
-    group KIND PROFILE a=2 b=1     replicas with weights; KIND raft, weighted-raft or flexible-raft=2
+    group KIND PROFILE a=2 b=1     replicas; KIND is raft, weighted-raft or flexible-raft=2
     spare d a=2 b=1 d=1            a replica that is no member, and what it takes the members to be
     fire a [heartbeat]             time passes until this timer runs out
     wait 100                       time passes, messages stay on their way, timers run out
@@ -28,7 +28,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from raft_bench import Group, Wire, message_in
 
 from gridpact.codec import decode
 from gridpact.consensus.configuration import Configuration, Voter, configuration_of
@@ -59,6 +58,7 @@ from gridpact.consensus.shape import (
     TimerFired,
     TransferLeadership,
 )
+from raft_bench import Group, Wire, message_in
 
 TIMING = Timing(one_way_ms=10)
 _record = msgspec.msgpack.Decoder(RaftRecord).decode
@@ -293,7 +293,7 @@ class Script:
 def wanted(words: list[str]) -> Callable[[Wire], bool]:
     """Which messages a command means."""
     if not words:
-        return lambda wire: True
+        return lambda _wire: True
     if words[0] in ("to", "from"):
         names = set(words[1:])
         end = "receiver" if words[0] == "to" else "sender"

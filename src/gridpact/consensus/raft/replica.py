@@ -676,7 +676,8 @@ class RaftReplica:
 
     def _on_transfer(self, target: str) -> None:
         """Source: Ongaro 2014, section 3.10."""
-        if self.role is not Role.LEADER or target not in self._progress or self._transferee:
+        heirs = self.membership.rank.keys() - {self.name}  # ours: nobody who is going
+        if self.role is not Role.LEADER or target not in heirs or self._transferee:
             return
         self._transferee = target
         self._transfer_until_ms = self._now_ms + self.rules.timeouts.least_ms
