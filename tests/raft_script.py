@@ -114,12 +114,12 @@ def record_text(data: bytes) -> str:
 
 def message_text(data: bytes) -> str:
     match message_in(data):
-        case Append(term, index, index_term, entries, commit, round_):
+        case Append(term, index, index_term, entries, commit, question):
             said = f": {entries_text(index + 1, entries)}" if entries else ""
-            asked = f", round {round_}" if round_ else ""
+            asked = f", question {question}" if question else ""
             return f"append t{term} after {index}/t{index_term}{said}, commit {commit}{asked}"
-        case AppendReply(term, accepted, index, round_):
-            asked = f", round {round_}" if round_ else ""
+        case AppendReply(term, accepted, index, question):
+            asked = f", question {question}" if question else ""
             return f"{'has' if accepted else 'lacks, try'} {index}, t{term}{asked}"
         case VoteRequest(term, index, index_term, trial, asked_to):
             sort = "trial vote" if trial else "vote"

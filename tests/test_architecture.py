@@ -59,6 +59,11 @@ FORBIDDEN = {
 OPEN_ROOMS = {"studies": "each study is a door of its own, so that none loads the others"}
 """Rooms all of whose modules may be used from outside."""
 OPEN_MODULES = {
+    "gridpact.consensus.configuration": "who votes with which weight",
+    "gridpact.consensus.frames": "what goes over a link",
+    "gridpact.consensus.raft": "Raft, plain and weighted",
+    "gridpact.consensus.raft.messages": "what its replicas say, to break it",
+    "gridpact.consensus.shape": "events and effects",
     "gridpact.contracts.bodies": "shapes of all transactions",
     "gridpact.contracts.genesis": "what a ledger starts from",
     "gridpact.contracts.keys": "names of everything in the state",

@@ -78,7 +78,8 @@ class Framing(Generic[Message]):
             frame = self._open(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Suspect(peer, Reason.MALFORMED, data[:EVIDENCE_MAX])
-        if frame.version != FRAME_VERSION:
+        # ours: MessagePack has longer forms of the same value; a damaged frame may be one
+        if frame.version != FRAME_VERSION or self._encode(frame) != data:
             return Suspect(peer, Reason.MALFORMED, data[:EVIDENCE_MAX])
         if frame.chain != self._chain[:CHAIN_BYTES]:
             return Suspect(peer, Reason.FOREIGN_CHAIN, data[:EVIDENCE_MAX])

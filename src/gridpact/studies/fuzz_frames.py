@@ -167,7 +167,7 @@ def _in_role(role: str) -> RaftReplica:
         for peer in ("c", "d"):
             _told(replica, peer, VoteReply(3, granted=True, trial=False))
         for peer in ("c", "d"):
-            _told(replica, peer, AppendReply(3, accepted=True, index=4, round=0))
+            _told(replica, peer, AppendReply(3, accepted=True, index=4, question=0))
         _do(replica, replica.step(Propose(1, b"y"), 0))
     if role == "joint":
         weights = tuple((name, 1) for name in ("a", "x", "y", "z"))

@@ -43,6 +43,7 @@ def test_a_good_frame_opens() -> None:
         (b"\x91" * 5_000, Reason.MALFORMED),
         (b"\x95\x01\xc4\x00\xa1\xff\xc4\x00\xc4\x00", Reason.MALFORMED),
         (frame_with(version=2), Reason.MALFORMED),
+        (b"\x95\xcc" + GOOD[1:], Reason.MALFORMED),  # the same, its version in a longer form
         (frame_with(chain=b"other ch"), Reason.FOREIGN_CHAIN),
         (framing("b", b"d" * 32).seal(VOTE, "a"), Reason.FOREIGN_CHAIN),
         (framing("b", CHAIN[:8] + b"d" * 24).seal(VOTE, "a"), Reason.FORGED),

@@ -92,8 +92,8 @@ def tokens(effects: list[Effect]) -> list[int]:
     return [each.token for each in effects if isinstance(each, Persist)]
 
 
-def has(index: int, term: int, round_: int = 0) -> AppendReply:
-    return AppendReply(term, accepted=True, index=index, round=round_)
+def has(index: int, term: int, question: int = 0) -> AppendReply:
+    return AppendReply(term, accepted=True, index=index, question=question)
 
 
 def heights(effects: list[Effect]) -> list[int]:
@@ -136,7 +136,7 @@ def test_a_gap_or_a_conflict_before_is_refused_with_where_to_try(
 ) -> None:
     one = follower(4, 1, 1, 2, 2)
     effects = told(one, "b", Append(4, previous, previous_term, plain(4), 0, 0))
-    assert only(effects) == AppendReply(4, accepted=False, index=hint, round=0)
+    assert only(effects) == AppendReply(4, accepted=False, index=hint, question=0)
     assert one.log.last_index == 4
 
 
@@ -250,11 +250,14 @@ def test_a_read_waits_for_an_own_decision_and_for_a_quorum_that_was_asked_after_
     assert one.step(ReadRequest(1), 0) == [Refused(1, "")]
     told(one, "b", has(1, 1))
     effects = one.step(ReadRequest(2), 0)
-    assert [message.round for _, message in said(effects) if isinstance(message, Append)] == [1, 1]
+    assert [message.question for _, message in said(effects) if isinstance(message, Append)] == [
+        1,
+        1,
+    ]
     assert not [each for each in told(one, "b", has(1, 1, 0)) if isinstance(each, ReadReady)]
     one.step(ReadRequest(3), 0)
     assert told(one, "c", has(1, 1, 1)) == [ReadReady(2, 1)]
-    refusal = told(one, "b", AppendReply(1, accepted=False, index=9, round=2))
+    refusal = told(one, "b", AppendReply(1, accepted=False, index=9, question=2))
     assert refusal == [ReadReady(3, 1)]
 
 
@@ -413,7 +416,7 @@ def test_answers_out_of_order_take_nothing_back() -> None:
     assert (one.matched, one.next_index) == (5, 6)
     one.heard(1, 4)
     one.heard(2, 3)
-    assert (one.round, one.heard_ms) == (4, 2)
+    assert (one.answered, one.heard_ms) == (4, 2)
 
 
 def test_lost_answers_do_not_hold_a_follower_back() -> None:
@@ -501,6 +504,20 @@ def test_what_a_snapshot_removed_does_not_count_as_durable() -> None:
     assert one.commit == 2
     one.step(Persisted(tokens(effects)[-1]), 0)
     assert one.commit == 3
+
+
+def test_what_a_leader_made_one_truncate_does_not_count_as_durable() -> None:
+    """The same without a snapshot: five entries, the third replaced, then the own fourth."""
+    one = follower(2, 1, 1, 1, 1, 1)
+    effects = told(one, "b", Append(2, 2, 1, plain(2), 0, 0))
+    assert one.log.last_index == 3
+    one.step(Persisted(tokens(effects)[-1]), 0)
+    one.step(TimerFired("election"), 100_000)
+    effects = told(one, "b", VoteReply(3, granted=True, trial=False))
+    assert heights(told(one, "c", has(4, 3))) == []
+    assert one.commit == 0
+    one.step(Persisted(tokens(effects)[-1]), 0)
+    assert one.commit == 4
 
 
 def test_records_of_a_new_term_are_saved_before_the_first_entry_goes_out() -> None:

@@ -149,7 +149,7 @@ def test_a_leader_that_goes_leads_until_the_change_is_decided_without_it() -> No
 
 def test_who_goes_still_stands_while_its_log_may_be_needed() -> None:
     """a alone has the entry that lets it go; b may not be elected without a, and a not without
-    standing. Source: Ongaro 2014, section 4.2.2."""
+    standing. Source: [ONGARO14], section 4.2.2."""
     alone = led({"a": 1, "b": 1})
     alone.part("a", "b")
     change(alone, "a", {"b": 1})

@@ -43,7 +43,7 @@ class Append(_Message, frozen=True, tag=1):
     previous_term: Number
     entries: Annotated[list[Entry], Meta(max_length=ENTRIES_MAX)]
     commit: Number
-    round: Number
+    question: Number
     """Comes back in the reply, so that the leader knows that it still led when it asked."""
 
 
@@ -53,7 +53,7 @@ class AppendReply(_Message, frozen=True, tag=2):
     accepted: bool
     index: Number
     """Accepted: up to here it is the leader's. Refused: where to try next."""
-    round: Number
+    question: Number
 
 
 class VoteRequest(_Message, frozen=True, tag=3):
@@ -62,7 +62,7 @@ class VoteRequest(_Message, frozen=True, tag=3):
     last_index: Number
     last_term: Number
     trial: bool
-    """Only whether the vote would be given: nothing changes. Source: Ongaro 2014, section 9.6."""
+    """Only whether the vote would be given: nothing changes. Source: [ONGARO14], section 9.6."""
     asked_to: bool
     """The leader itself wants the sender to lead."""
 
@@ -81,7 +81,7 @@ class InstallSnapshot(_Message, frozen=True, tag=5):
     index_term: Number
     configuration: Configuration
     data: bytes
-    round: Number
+    question: Number
 
 
 class TimeoutNow(_Message, frozen=True, tag=6):

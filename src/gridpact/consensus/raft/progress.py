@@ -21,18 +21,18 @@ class Progress:
     """A probe or a snapshot has no answer yet."""
     inflight: int = 0
     heard_ms: int = 0
-    round: int = 0
-    """The latest round that it has answered."""
+    answered: int = 0
+    """The latest question that it has answered."""
 
     @property
     def may_send(self) -> bool:
         """Whether another message with entries may go before an answer comes."""
         return not self.waiting and self.inflight < INFLIGHT_MAX
 
-    def heard(self, now_ms: int, answered_round: int) -> None:
+    def heard(self, now_ms: int, question: int) -> None:
         """An answer has come, whatever it says."""
         self.heard_ms = now_ms
-        self.round = max(self.round, answered_round)
+        self.answered = max(self.answered, question)
         self.inflight = max(0, self.inflight - 1)
         self.waiting = False
 

@@ -4,7 +4,7 @@ What the papers leave open and safety needs is here for every composition: term,
 durable before an answer depends on them, votes go only to logs that are up to date, conflicts alone
 truncate, and only entries of the leader's own term are decided by counting.
 
-Sources: Ongaro 2014 (Raft), [XIONG23], section 4.1 (weights). Lines that neither has: `# ours:`.
+Sources: [ONGARO14] (Raft), [XIONG23], section 4.1 (weights). Lines that neither has: `# ours:`.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Rules:
     change: ChangeRule = field(default_factory=JointChange)
     trial_votes: bool = True
     """Ask whether one would be elected before standing, and keep to a leader that is alive.
-    Source: Ongaro 2014, sections 6.2 and 9.6."""
+    Source: [ONGARO14], sections 6.2 and 9.6."""
 
 
 class Role(Enum):
@@ -152,9 +152,9 @@ class RaftReplica:
         self._votes: set[str] = set()
         """Who has given its vote, or would give it."""
         self._progress: dict[str, Progress] = {}
-        self._round = 0
+        self._question = 0
         self._reads: list[tuple[int, int, int]] = []
-        """(round, token, height) of reads that wait for a quorum's answer."""
+        """(question, token, height) of reads that wait for a quorum's answer."""
         self._transferee = ""
         self._transfer_until_ms = 0
         self._receivers: dict[type, Callable[[str, Any], None]] = {
@@ -275,7 +275,11 @@ class RaftReplica:
     # Roles
 
     def _become_follower(self, term: int, leader: str) -> None:
-        """Step into a later term, or recognise who leads this one."""
+        """Step into a later term, or recognise who leads this one.
+
+        Source: [XIONG23], section 4.1.1, election, step 3: all others become followers. Ours: as in
+        Raft, any later term makes one a follower.
+        """
         was_leader = self.role is Role.LEADER
         if term > self.term:
             self.term, self.voted_for = term, ""
@@ -293,7 +297,7 @@ class RaftReplica:
         self._wait_for_leader()
 
     def _become_trial(self) -> None:
-        """Ask whether an election would be won. Source: Ongaro 2014, section 9.6."""
+        """Ask whether an election would be won. Source: [ONGARO14], section 9.6."""
         self.role, self.leader = Role.TRIAL, ""
         self._votes = {self.name}
         self._wait_for_leader()
@@ -345,6 +349,7 @@ class RaftReplica:
         self._deadline_ms = self._now_ms + self._timeout_ms
 
     def _on_election_timer(self) -> None:
+        """Source: [XIONG23], section 4.1.1, election, step 1: no heartbeat for a set time."""
         if self.role is Role.LEADER:
             return
         left_ms = self._deadline_ms - self._now_ms
@@ -360,7 +365,7 @@ class RaftReplica:
     def _may_stand(self) -> bool:
         """Whether it is a member, or one that is going whose log may be needed to let it go.
 
-        Source: Ongaro 2014, section 4.2.2: it stands until the change is decided.
+        Source: [ONGARO14], section 4.2.2: it stands until the change is decided.
         """
         if self.name in self.membership.members:
             return True
@@ -370,7 +375,7 @@ class RaftReplica:
         return index > self.commit and any(voter.name == self.name for voter in voters)
 
     def _keeps_to_leader(self, message: RaftMessage) -> bool:
-        """Whether a request is ignored because the leader is alive. Ongaro 2014, section 6.2."""
+        """Whether a request is ignored because the leader is alive. [ONGARO14], section 6.2."""
         if not self.rules.trial_votes or not isinstance(message, VoteRequest) or message.asked_to:
             return False
         if self.role is Role.LEADER:
@@ -412,6 +417,10 @@ class RaftReplica:
         self._unsaved.append(Vote(self.term, self.voted_for))
 
     def _on_vote_reply(self, peer: str, reply: VoteReply) -> None:
+        """Source: [XIONG23], section 4.1.1, election, step 2: more than half of the weight.
+
+        Ours: refusals are not counted; the timeout ends an election that is not won.
+        """
         if reply.trial:
             expected, role = self.term + 1, Role.TRIAL
             if not reply.granted and reply.term > self.term:
@@ -432,7 +441,7 @@ class RaftReplica:
             self._become_leader()
 
     def _on_timeout_now(self, peer: str, message: TimeoutNow) -> None:
-        """Source: Ongaro 2014, section 3.10."""
+        """Source: [ONGARO14], section 3.10."""
         if message.term == self.term and peer == self.leader and self._may_stand():
             self._become_candidate(asked_to=True)
 
@@ -497,7 +506,7 @@ class RaftReplica:
                         self.log.term_at(previous),
                         entries,
                         self.commit,
-                        self._round,
+                        self._question,
                     ),
                     peer,
                 ),
@@ -515,12 +524,15 @@ class RaftReplica:
                 snapshot.term,
                 snapshot.configuration,
                 snapshot.data,
-                self._round,
+                self._question,
             ),
         )
 
     def _on_heartbeat_timer(self) -> None:
-        """Source: [XIONG23], section 4.1.1: the leader's heartbeat keeps the others followers."""
+        """Source: [XIONG23], section 4.1.1, election, step 3: heartbeats keep the others followers.
+
+        Ours: as in [ONGARO14], section 6.2, who is not heard by a quorum leads no longer.
+        """
         if self._transferee and self._now_ms >= self._transfer_until_ms:
             self._transferee = ""  # ours: who did not take over in time never will
         if self.rules.trial_votes and not self._is_heard():
@@ -541,7 +553,7 @@ class RaftReplica:
                 self._send_append(peer, progress, [])
 
     def _is_heard(self) -> bool:
-        """Whether a quorum has answered within a timeout. Source: Ongaro 2014, section 6.2."""
+        """Whether a quorum has answered within a timeout. Source: [ONGARO14], section 6.2."""
         since_ms = self._now_ms - self.rules.timeouts.least_ms
         alive = {
             peer: 1 for peer, progress in self._progress.items() if progress.heard_ms >= since_ms
@@ -550,10 +562,14 @@ class RaftReplica:
         return self.membership.reached(alive) == 1
 
     def _on_append_reply(self, peer: str, reply: AppendReply) -> None:
+        """Source: [XIONG23], section 4.1.1, consensus, step 4: it goes on until all have the log.
+
+        Ours: how far back the logs agree is asked for, and so much at a time is sent.
+        """
         progress = self._progress.get(peer)
         if self.role is not Role.LEADER or reply.term != self.term or progress is None:
             return
-        progress.heard(self._now_ms, min(reply.round, self._round))
+        progress.heard(self._now_ms, min(reply.question, self._question))
         if not reply.accepted:
             more = progress.refused(min(reply.index, self.log.last_index + 1))
         elif reply.index > self.log.last_index:
@@ -569,7 +585,7 @@ class RaftReplica:
         self._hand_over(peer)
 
     def _on_persisted(self, token: int) -> None:
-        """The own word counts once it is durable, like everybody else's."""
+        """Ours: the own word counts once it is durable, like everybody else's."""
         index, term = self._saving.pop(token, (0, -1))
         if self.log.term_at(index) == term:
             self._durable = max(self._durable, index)
@@ -588,7 +604,7 @@ class RaftReplica:
             self._advance(reached)
 
     def _advance(self, commit: int) -> None:
-        """Hand out what is decided, in order."""
+        """Source: [XIONG23], section 4.1.1, consensus, step 3: the log is applied, in order."""
         first, self.commit = self.commit + 1, commit
         for index in range(first, commit + 1):
             entry = self.log.entry(index)
@@ -602,7 +618,7 @@ class RaftReplica:
     # Reading
 
     def _on_read(self, token: int) -> None:
-        """Linearizable reads without log entries. Source: Ongaro 2014, section 6.4."""
+        """Linearizable reads without log entries. Source: [ONGARO14], section 6.4."""
         if (
             self.role is not Role.LEADER
             or self.log.term_at(self.commit) != self.term
@@ -610,17 +626,17 @@ class RaftReplica:
         ):
             self._refuse(token)
             return
-        self._round += 1
-        self._reads.append((self._round, token, self.commit))
+        self._question += 1
+        self._reads.append((self._question, token, self.commit))
         self._heartbeat()
         self._answer_reads()
 
     def _answer_reads(self) -> None:
         if not self._reads or self.role is not Role.LEADER:
             return
-        rounds = {peer: progress.round for peer, progress in self._progress.items()}
-        rounds[self.name] = self._round
-        reached = self.membership.reached(rounds)
+        answered = {peer: progress.answered for peer, progress in self._progress.items()}
+        answered[self.name] = self._question
+        reached = self.membership.reached(answered)
         while self._reads and self._reads[0][0] <= reached:
             _, token, height = self._reads.pop(0)
             self._effects.append(ReadReady(token, height))
@@ -642,7 +658,7 @@ class RaftReplica:
                 del self._progress[gone]
 
     def _on_reconfigure(self, token: int, weights: dict[str, int]) -> None:
-        """Source: Ongaro 2014, section 4.3. One change at a time, after an own decision."""
+        """Source: [ONGARO14], section 4.3. One change at a time, after an own decision."""
         held = self.membership.configuration
         ready = (
             self.role is Role.LEADER
@@ -675,7 +691,7 @@ class RaftReplica:
     # Leadership transfer
 
     def _on_transfer(self, target: str) -> None:
-        """Source: Ongaro 2014, section 3.10."""
+        """Source: [ONGARO14], section 3.10."""
         heirs = self.membership.rank.keys() - {self.name}  # ours: nobody who is going
         if self.role is not Role.LEADER or target not in heirs or self._transferee:
             return
@@ -696,7 +712,7 @@ class RaftReplica:
     def _on_append(self, peer: str, message: Append) -> None:
         """Source: [XIONG23], section 4.1.1, consensus, step 2: copy, then confirm."""
         if message.term < self.term:
-            self._send(peer, AppendReply(self.term, False, 0, message.round))
+            self._send(peer, AppendReply(self.term, False, 0, message.question))
             return
         self._follow(peer)
         previous = message.previous_index
@@ -704,11 +720,11 @@ class RaftReplica:
             # what lies before the snapshot is decided: begin to compare behind it
             skipped = self.log.snapshot.index - previous
             if skipped > len(message.entries):
-                self._confirm(peer, self.log.snapshot.index, message.round)
+                self._confirm(peer, self.log.snapshot.index, message.question)
                 return
             entries, previous = message.entries[skipped:], self.log.snapshot.index
         elif self.log.term_at(previous) != message.previous_term:
-            self._send(peer, AppendReply(self.term, False, self._hint(previous), message.round))
+            self._send(peer, AppendReply(self.term, False, self._hint(previous), message.question))
             return
         else:
             entries = message.entries
@@ -723,7 +739,7 @@ class RaftReplica:
             self._recount()
             break
         agreed = previous + len(entries)
-        self._confirm(peer, agreed, message.round)
+        self._confirm(peer, agreed, message.question)
         if min(message.commit, agreed) > self.commit:
             self._advance(min(message.commit, agreed))
 
@@ -733,8 +749,8 @@ class RaftReplica:
             self._become_follower(self.term, peer)
         self._heard_leader()
 
-    def _confirm(self, peer: str, index: int, round_: int) -> None:
-        self._send(peer, AppendReply(self.term, True, index, round_))
+    def _confirm(self, peer: str, index: int, question: int) -> None:
+        self._send(peer, AppendReply(self.term, True, index, question))
 
     def _hint(self, previous: int) -> int:
         """Where the leader should try next: past the own log, or before a term that differs."""
@@ -743,9 +759,9 @@ class RaftReplica:
         return max(self.log.first_of_term(previous), self.commit + 1)
 
     def _on_install_snapshot(self, peer: str, message: InstallSnapshot) -> None:
-        """Source: Ongaro 2014, section 5.3. Ours: in one message, up to the size of a frame."""
+        """Source: [ONGARO14], section 5.3. Ours: in one message, up to the size of a frame."""
         if message.term < self.term:
-            self._send(peer, AppendReply(self.term, False, 0, message.round))
+            self._send(peer, AppendReply(self.term, False, 0, message.question))
             return
         self._follow(peer)
         if message.index > self.commit:
@@ -756,7 +772,7 @@ class RaftReplica:
             self._take_snapshot(snapshot)
             self.commit = message.index
             self._effects.append(Restore(message.index, message.data))
-        self._confirm(peer, max(message.index, self.commit), message.round)
+        self._confirm(peer, max(message.index, self.commit), message.question)
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         self.log.compact(snapshot)
@@ -767,7 +783,7 @@ class RaftReplica:
         self._save()
 
     def _on_compact(self, height: int, data: bytes) -> None:
-        """Drop entries that the host has a snapshot of. Source: Ongaro 2014, section 5.1."""
+        """Drop entries that the host has a snapshot of. Source: [ONGARO14], section 5.1."""
         if self.log.snapshot.index < height <= self.commit:
             configuration = self.log.configuration_at(height)
             term = self.log.term_at(height)
