@@ -33,7 +33,9 @@ def fuzz(
 ) -> None:
     """Send broken transactions: each must be refused by name and change nothing.
 
-    Example: `gridpact fuzz --count 5000`
+    With --frames, broken frames to a replica in every role: suspected by name, nothing changed.
+
+    Example: `gridpact fuzz --count 5000`, `gridpact fuzz --frames --count 1000000`
     """
     if frames:
         from gridpact.studies.fuzz_frames import fuzz_frames

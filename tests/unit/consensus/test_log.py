@@ -83,6 +83,8 @@ def test_the_run_of_a_term_begins_behind_the_snapshot_at_the_earliest() -> None:
 def test_a_snapshot_keeps_or_drops_the_rest() -> None:
     log = log_of(1)
     log.replace_from(2, [change(1, SECOND), *plain(1), change(1, THIRD), *plain(2)])
+    log.compact(Snapshot(2, 1, SECOND, b"", keeps_rest=True))
+    assert log.configurations == [(2, SECOND), (4, THIRD)]
     log.compact(Snapshot(3, 1, SECOND, b"", keeps_rest=True))
     assert (log.last_index, log.term_at(3), log.term_at(2), log.term_at(4)) == (5, 1, -1, 1)
     assert log.configurations == [(3, SECOND), (4, THIRD)]

@@ -49,6 +49,8 @@ def test_snapshots_keep_or_drop_the_rest() -> None:
     keeps = Snapshot(2, 1, START, b"s", keeps_rest=True)
     assert terms_after(entries(1, 1, 1, 3), keeps) == (2, [3])
     assert terms_after(entries(1, 1, 1, 3), keeps, entries(4, 4)) == (2, [3, 4])
+    none = msgspec.structs.replace(keeps, keeps_rest=False)
+    assert terms_after(entries(1, 1, 1, 3), none) == (2, [])
     drops = msgspec.structs.replace(keeps, index=9, keeps_rest=False)
     assert terms_after(entries(1, 1, 1, 3), drops, entries(10, 5)) == (9, [5])
 
