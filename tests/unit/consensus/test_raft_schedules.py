@@ -70,6 +70,9 @@ ACTIONS = {
 }
 SEEDS = 25
 STEPS = 1_500
+KEPT = {"flexible": [1601]}
+"""Seeds that failed once. 1601: a replica elected itself before its vote was durable, crashed, and
+the term had another leader."""
 
 
 class Watched(Group):
@@ -268,7 +271,7 @@ class Run:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_promises_hold_under_random_schedules(kind: str) -> None:
-    for seed in range(SEEDS):
+    for seed in [*range(SEEDS), *KEPT.get(kind, [])]:
         try:
             Run(kind, seed).go(STEPS)
         except Exception as error:

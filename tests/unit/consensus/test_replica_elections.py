@@ -33,6 +33,7 @@ from gridpact.consensus.raft.timeouts import PaperRankTimeout, RandomTimeout, Ra
 from gridpact.consensus.shape import (
     Effect,
     Persist,
+    Persisted,
     Propose,
     Reason,
     Received,
@@ -146,7 +147,14 @@ def test_a_trial_in_a_term_that_is_over_tells_which_is_now() -> None:
 
 
 def fire(one: RaftReplica, now_ms: int = 100_000) -> list[Effect]:
-    return one.step(TimerFired("election"), now_ms)
+    """The effects; a disk that is never slow."""
+    effects = one.step(TimerFired("election"), now_ms)
+    return effects + saved(one, effects, now_ms)
+
+
+def saved(one: RaftReplica, effects: list[Effect], now_ms: int) -> list[Effect]:
+    more = [one.step(Persisted(e.token), now_ms) for e in effects if isinstance(e, Persist)]
+    return [each for effects in more for each in effects]
 
 
 # Standing
@@ -168,7 +176,7 @@ def test_a_majority_of_trial_votes_comes_before_a_term() -> None:
     assert not [each for each in effects if isinstance(each, Persist)]
     told(one, "b", VoteReply(0, granted=False, trial=True))
     assert one.role is Role.TRIAL
-    told(one, "c", VoteReply(1, granted=True, trial=True))
+    saved(one, told(one, "c", VoteReply(1, granted=True, trial=True)), 100_000)
     assert (one.role, one.term) == (Role.CANDIDATE, 1)
     told(one, "b", VoteReply(1, granted=True, trial=False))
     assert one.role is Role.LEADER

@@ -34,7 +34,6 @@ class Progress:
         self.heard_ms = now_ms
         self.answered = max(self.answered, question)
         self.inflight = max(0, self.inflight - 1)
-        self.waiting = False
 
     def sent(self, entries: int) -> None:
         """A message with entries has gone."""
@@ -54,18 +53,20 @@ class Progress:
         Args:
             hint: where the follower says to try next.
         Returns:
-            False for an answer to what was sent before the logs agreed.
+            False when that says nothing new: to send again for each copy of an answer would breed
+            copies.
         """
-        if hint >= self.next_index and not self.probing:
+        next_index = max(hint, self.matched + 1)
+        if hint >= self.next_index or (self.probing and next_index >= self.next_index):
             return False
         self.probe()
-        self.next_index = max(min(hint, self.next_index - 1), self.matched + 1)
+        self.next_index = next_index
         return True
 
     def accepted(self, index: int) -> bool:
         """The follower's durable log is the leader's up to `index`; whether that is news."""
         news = index > self.matched
-        self.probing = False
+        self.probing = self.waiting = False
         self.matched = max(self.matched, index)
         self.next_index = max(self.next_index, index + 1)
         if self.matched + 1 == self.next_index:

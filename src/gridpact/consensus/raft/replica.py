@@ -116,7 +116,7 @@ class RaftReplica:
         rules: Rules,
         random: Random,
         framing: Framing[RaftMessage],
-        others: Collection[str] = (),
+        contacts: Collection[str] = (),
     ) -> None:
         """Begin as a follower.
 
@@ -126,11 +126,11 @@ class RaftReplica:
             rules: what kind of Raft this is.
             random: of this replica alone.
             framing: writes and reads its frames.
-            others: who may become a member one day. Replicas learn of a new member at different
+            contacts: who may become a member one day. Replicas learn of a new member at different
                 times, and those that have not yet must listen to it, as Raft does.
         """
         self.name, self.rules = name, rules
-        self._others = frozenset(others)
+        self._contacts = frozenset(contacts)
         self.role = Role.FOLLOWER
         self.term, self.voted_for = stored.term, stored.voted_for
         self.leader = ""
@@ -151,6 +151,8 @@ class RaftReplica:
         self._timeout_ms = 0
         self._votes: set[str] = set()
         """Who has given its vote, or would give it."""
+        self._vote_token = 0
+        """Of the `Persist` with the vote for oneself."""
         self._progress: dict[str, Progress] = {}
         self._question = 0
         self._reads: list[tuple[int, int, int]] = []
@@ -204,6 +206,17 @@ class RaftReplica:
                 self._on_compact(height, data)
         return self._finish()
 
+    # What observers may ask
+
+    def supporters(self) -> list[str]:
+        """Who voted for it in its term, as far as it knows."""
+        return sorted(self._votes)
+
+    def holders(self, index: int) -> list[str]:
+        """Whose durable log is known to a leader to agree with its own up to an index."""
+        found = [peer for peer, progress in self._progress.items() if progress.matched >= index]
+        return [*found, self.name] if self._durable >= index else found
+
     def _finish(self) -> list[Effect]:
         self._save()
         effects, self._effects = self._effects, []
@@ -241,7 +254,7 @@ class RaftReplica:
 
     def _known(self) -> frozenset[str]:
         """Who may speak: the members, and those of configurations that may still come back."""
-        names = self._others | self.membership.members
+        names = self._contacts | self.membership.members
         if len(self.log.configurations) == 1:
             return names
         return names.union(
@@ -259,18 +272,7 @@ class RaftReplica:
             return False
         if message.term == self.term and self.leader not in ("", peer):
             return True
-        if isinstance(message, InstallSnapshot):
-            return self._differs(message.index, message.index_term)
-        previous = message.previous_index
-        overlap = max(0, self.commit - previous)
-        return self._differs(previous, message.previous_term) or any(
-            self._differs(previous + offset, entry.term)
-            for offset, entry in enumerate(message.entries[:overlap], start=1)
-        )
-
-    def _differs(self, index: int, term: int) -> bool:
-        """Whether something of another term is decided at an index."""
-        return self.log.snapshot.index <= index <= self.commit and self.log.term_at(index) != term
+        return self.log.denies(message, self.commit)
 
     # Roles
 
@@ -312,9 +314,11 @@ class RaftReplica:
         self.term += 1
         self.voted_for = self.name
         self._note_vote()
-        self._votes = {self.name}
+        self._votes = set()
         self._wait_for_leader()
         self._ask_for_votes(self.term, trial=False, asked_to=asked_to)
+        self._save()
+        self._vote_token = self._token  # ours: the own vote counts once it is durable
 
     def _ask_for_votes(self, term: int, *, trial: bool, asked_to: bool) -> None:
         """Source: [XIONG23], section 4.1.1, election, step 2: requests go out in parallel."""
@@ -586,6 +590,9 @@ class RaftReplica:
 
     def _on_persisted(self, token: int) -> None:
         """Ours: the own word counts once it is durable, like everybody else's."""
+        if self.role is Role.CANDIDATE and token >= self._vote_token:
+            self._votes.add(self.name)
+            self._count_votes()
         index, term = self._saving.pop(token, (0, -1))
         if self.log.term_at(index) == term:
             self._durable = max(self._durable, index)
