@@ -1,4 +1,4 @@
-"""`fuzz` and `kill`: trying to break the ledger on purpose."""
+"""`fuzz` and `kill`: trying to break the ledger and the replicas on purpose."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gridpact.cli.output import EXIT_FAILED_CHECK, print_json, progress_bar
 
 if TYPE_CHECKING:
     from gridpact.studies.fuzz import FuzzReport
+    from gridpact.studies.fuzz_frames import FrameReport
     from gridpact.studies.kill import KillReport
 
 
@@ -23,14 +24,26 @@ def register(app: typer.Typer) -> None:
 
 
 def fuzz(
-    count: Annotated[int, typer.Option(min=1, help="Mutated transactions to send.")] = 100_000,
+    count: Annotated[int, typer.Option(min=1, help="Broken ones to send.")] = 100_000,
     seed: Annotated[int, typer.Option(min=0, help="Root of all chance.")] = 1,
+    frames: Annotated[
+        bool, typer.Option("--frames", help="Frames between replicas instead of transactions.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Send broken transactions: each must be refused by name and change nothing.
 
-    Example: `gridpact fuzz --count 5000`
+    With --frames, broken frames to a replica in every role: suspected by name, nothing changed.
+
+    Example: `gridpact fuzz --count 5000`, `gridpact fuzz --frames --count 1000000`
     """
+    if frames:
+        from gridpact.studies.fuzz_frames import fuzz_frames
+
+        with progress_bar("fuzzing", quiet=as_json) as progress:
+            frame_report = fuzz_frames(count, seed, progress)
+        _finish(frame_report, as_json)
+        return
     from gridpact.studies.fuzz import fuzz_transactions
 
     with (
@@ -60,8 +73,8 @@ def kill(
     _finish(report, as_json)
 
 
-def _finish(report: FuzzReport | KillReport, as_json: bool) -> None:
-    """Print a report of either kind; exit code 1 when it has violations."""
+def _finish(report: FuzzReport | FrameReport | KillReport, as_json: bool) -> None:
+    """Print a report of any kind; exit code 1 when it has violations."""
     import dataclasses
 
     facts = dataclasses.asdict(report)

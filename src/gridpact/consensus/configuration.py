@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-from gridpact.codec import Name, Natural, PositiveQuantity, Wire
+from gridpact.codec import CodecError, Name, Natural, PositiveQuantity, Wire, decode, encode
 from gridpact.consensus.quorum import majority
 
 BASE_WEIGHT = 20
@@ -53,12 +53,21 @@ def configuration_of(number: int, weights: Mapping[str, int]) -> Configuration:
 
 
 def is_usable(configuration: Configuration) -> bool:
-    """Whether there are voters, each once and by name, and no more weight than can be counted."""
+    """Whether there are voters, each once and by name, and not too many to count."""
     for voters in (configuration.voters, configuration.before):
         names = [voter.name for voter in voters]
         if names != sorted(set(names)) or len(names) > VOTERS_MAX:
             return False
     return bool(configuration.voters)
+
+
+def are_usable(weights: Mapping[str, int]) -> bool:
+    """Whether a configuration can be made of these weights and be read again."""
+    configuration = configuration_of(0, weights)
+    try:
+        return is_usable(decode(Configuration, encode(configuration)))
+    except CodecError:
+        return False
 
 
 def voters_of(weights: Mapping[str, int]) -> list[Voter]:

@@ -1,7 +1,8 @@
 """Frames: a protocol's message on its way between two replicas, signed and bound to one chain.
 
 What comes in is believed only as far as the frame shows: the right chain, a known sender who is
-the peer on the other end of the link, its signature, and a body in the protocol's grammar.
+the peer on the other end of the link, its signature for this very receiver, and a body in the
+protocol's grammar. Without the receiver, a vote given to one could be handed to another.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ class Framing(Generic[Message]):
         self._open = msgspec.msgpack.Decoder(Frame).decode
         self._decode = msgspec.msgpack.Decoder(grammar).decode
 
-    def seal(self, message: Message) -> bytes:
-        """The frame of a message."""
+    def seal(self, message: Message, peer: str) -> bytes:
+        """The frame of a message for one peer; nobody else can be given it as their own."""
         body = self._encode(message)
-        signature = self._signer.sign(self._signed(self._name, body))
+        signature = self._signer.sign(self._signed(self._name, peer, body))
         return self._encode(
             Frame(FRAME_VERSION, self._chain[:CHAIN_BYTES], self._name, body, signature)
         )
@@ -77,13 +78,14 @@ class Framing(Generic[Message]):
             frame = self._open(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Suspect(peer, Reason.MALFORMED, data[:EVIDENCE_MAX])
-        if frame.version != FRAME_VERSION:
+        # ours: MessagePack has longer forms of the same value; a damaged frame may be one
+        if frame.version != FRAME_VERSION or self._encode(frame) != data:
             return Suspect(peer, Reason.MALFORMED, data[:EVIDENCE_MAX])
         if frame.chain != self._chain[:CHAIN_BYTES]:
             return Suspect(peer, Reason.FOREIGN_CHAIN, data[:EVIDENCE_MAX])
         if frame.sender not in known:
             return Suspect(peer, Reason.UNKNOWN_SENDER, data[:EVIDENCE_MAX])
-        signed = self._signed(frame.sender, frame.body)
+        signed = self._signed(frame.sender, self._name, frame.body)
         if frame.sender != peer or not self._verifier.verify(peer, signed, frame.signature):
             return Suspect(peer, Reason.FORGED, data[:EVIDENCE_MAX])
         try:
@@ -92,6 +94,7 @@ class Framing(Generic[Message]):
             return Suspect(peer, Reason.MALFORMED, data[:EVIDENCE_MAX])
         return message
 
-    def _signed(self, sender: str, body: bytes) -> bytes:
-        """What a signature covers; the sender's name has no zero byte, so nothing is ambiguous."""
-        return b"".join((_TAG, self._chain, sender.encode(), b"\x00", body))
+    def _signed(self, sender: str, receiver: str, body: bytes) -> bytes:
+        """What a signature covers; names have no zero byte, so nothing is ambiguous."""
+        names = (sender.encode(), b"\x00", receiver.encode(), b"\x00")
+        return b"".join((_TAG, self._chain, *names, body))

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+STEPS_MAX = 1_000_000
+"""Of one exact check; a leader must not fall silent over it."""
+
 
 def majority(weight: int, total: int) -> bool:
     """More than half of the total: any two such sets share a member.
@@ -97,6 +100,7 @@ def always_meet(old: Mapping[str, int], new: Mapping[str, int]) -> bool:
 
     Exact: the lightest set under `new` among those that are a majority under `old` is found by
     dynamic programming over the old weight; the two meet always iff what remains is no majority.
+    False, which is the safe answer, where that would take more than `STEPS_MAX` steps.
 
     >>> always_meet({"a": 1, "b": 1, "c": 1}, {"a": 2, "b": 1, "c": 1})
     True
@@ -104,6 +108,8 @@ def always_meet(old: Mapping[str, int], new: Mapping[str, int]) -> bool:
     False
     """
     needed = sum(old.values()) // 2 + 1
+    if needed * len(old) > STEPS_MAX:
+        return False
     total_new = sum(new.values())
     beyond = total_new + 1
     lightest = [0] + [beyond] * needed

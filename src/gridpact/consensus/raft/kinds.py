@@ -49,7 +49,7 @@ class Timing:
 
 
 def raft(profile: Profile, timing: Timing) -> Rules:
-    """Plain Raft: every replica counts alike. Source: Ongaro 2014."""
+    """Plain Raft: every replica counts alike. Source: [ONGARO14]."""
     if profile is Profile.PAPER:
         return Rules(RandomTimeout(150, 300), PAPER_HEARTBEAT_MS, trial_votes=False)
     timeouts = RandomTimeout(timing.least_ms, 2 * timing.least_ms)

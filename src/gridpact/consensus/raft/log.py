@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from gridpact.codec import decode
 from gridpact.consensus.configuration import Configuration
-from gridpact.consensus.raft.messages import BATCH_BYTES, ENTRIES_MAX
+from gridpact.consensus.raft.messages import (
+    BATCH_BYTES,
+    ENTRIES_MAX,
+    Append,
+    InstallSnapshot,
+)
 from gridpact.errors import invariant
 
 if TYPE_CHECKING:
@@ -86,6 +91,20 @@ class Log:
             if place <= index:
                 return configuration
         return self.configurations[0][1]
+
+    def denies(self, message: Append | InstallSnapshot, commit: int) -> bool:
+        """Whether a leader's message goes against something decided, up to `commit`."""
+        if isinstance(message, InstallSnapshot):
+            return self._differs(message.index, message.index_term, commit)
+        previous = message.previous_index
+        overlap = max(0, commit - previous)
+        return self._differs(previous, message.previous_term, commit) or any(
+            self._differs(previous + offset, entry.term, commit)
+            for offset, entry in enumerate(message.entries[:overlap], start=1)
+        )
+
+    def _differs(self, index: int, term: int, commit: int) -> bool:
+        return self.snapshot.index <= index <= commit and self.term_at(index) != term
 
     def compact(self, snapshot: Snapshot) -> None:
         """Let a snapshot take the place of what lies before it."""

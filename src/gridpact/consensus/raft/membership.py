@@ -77,7 +77,7 @@ class JointChange:
     """A configuration counts from the moment it is in the log, and leaves with its entry.
 
     Between two that might decide without each other stands a joint one, under which both must
-    agree. Source: Ongaro 2014, section 4.3. Ours: the exact check that allows to skip it.
+    agree. Source: [ONGARO14], section 4.3. Ours: the exact check that allows to skip it.
     """
 
     def in_force(self, log: Log, commit: int) -> Configuration:

@@ -43,7 +43,7 @@ class Append(_Message, frozen=True, tag=1):
     previous_term: Number
     entries: Annotated[list[Entry], Meta(max_length=ENTRIES_MAX)]
     commit: Number
-    round: Number
+    question: Number
     """Comes back in the reply, so that the leader knows that it still led when it asked."""
 
 
@@ -53,7 +53,7 @@ class AppendReply(_Message, frozen=True, tag=2):
     accepted: bool
     index: Number
     """Accepted: up to here it is the leader's. Refused: where to try next."""
-    round: Number
+    question: Number
 
 
 class VoteRequest(_Message, frozen=True, tag=3):
@@ -62,7 +62,7 @@ class VoteRequest(_Message, frozen=True, tag=3):
     last_index: Number
     last_term: Number
     trial: bool
-    """Only whether the vote would be given: nothing changes. Source: Ongaro 2014, section 9.6."""
+    """Only whether the vote would be given: nothing changes. Source: [ONGARO14], section 9.6."""
     asked_to: bool
     """The leader itself wants the sender to lead."""
 
@@ -81,7 +81,7 @@ class InstallSnapshot(_Message, frozen=True, tag=5):
     index_term: Number
     configuration: Configuration
     data: bytes
-    round: Number
+    question: Number
 
 
 class TimeoutNow(_Message, frozen=True, tag=6):
@@ -91,11 +91,34 @@ class TimeoutNow(_Message, frozen=True, tag=6):
 RaftMessage = Append | AppendReply | VoteRequest | VoteReply | InstallSnapshot | TimeoutNow
 
 
-def is_sound(message: Append) -> bool:
-    """Whether some leader could have these entries: terms rise, configurations can be used."""
+def is_sound(message: RaftMessage) -> bool:
+    """Whether some replica that follows the protocol can have sent this, whatever else is true."""
+    match message:
+        case Append():
+            return _begins(message.previous_index, message.previous_term) and _fit(message)
+        case InstallSnapshot():
+            begun = 1 <= message.index_term <= message.term and message.index >= 1
+            return begun and is_usable(message.configuration)
+        case VoteRequest():
+            both = message.trial and message.asked_to
+            known = _begins(message.last_index, message.last_term)
+            return known and message.last_term < message.term and not both
+        case TimeoutNow():
+            return message.term >= 1
+        case _:
+            return True
+
+
+def _begins(index: int, term: int) -> bool:
+    """Only the place before the first entry has no term."""
+    return (index == 0) == (term == 0)
+
+
+def _fit(message: Append) -> bool:
+    """Whether terms rise up to the leader's, and all configurations can be used."""
     term = message.previous_term
     for entry in message.entries:
-        if not term <= entry.term <= message.term:
+        if not max(1, term) <= entry.term:
             return False
         term = entry.term
         if entry.configuration:
@@ -105,4 +128,4 @@ def is_sound(message: Append) -> bool:
                 return False
             if not is_usable(configuration):
                 return False
-    return True
+    return max(1, term) <= message.term

@@ -4,12 +4,12 @@ What the papers leave open and safety needs is here for every composition: term,
 durable before an answer depends on them, votes go only to logs that are up to date, conflicts alone
 truncate, and only entries of the leader's own term are decided by counting.
 
-Sources: Ongaro 2014 (Raft), [XIONG23], section 4.1 (weights). Lines that neither has: `# ours:`.
+Sources: [ONGARO14] (Raft), [XIONG23], section 4.1 (weights). Lines that neither has: `# ours:`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
@@ -18,11 +18,11 @@ from typing import Any
 from gridpact.codec import encode
 from gridpact.consensus.configuration import (
     Configuration,
+    are_usable,
     configuration_of,
-    is_usable,
     weights_of,
 )
-from gridpact.consensus.frames import Framing
+from gridpact.consensus.frames import EVIDENCE_MAX, Framing
 from gridpact.consensus.quorum import QuorumRule, WeightMajority
 from gridpact.consensus.raft.log import Log
 from gridpact.consensus.raft.membership import ChangeRule, JointChange, Membership
@@ -38,6 +38,7 @@ from gridpact.consensus.raft.messages import (
     VoteRequest,
     is_sound,
 )
+from gridpact.consensus.raft.progress import Progress
 from gridpact.consensus.raft.records import (
     Entries,
     RaftRecord,
@@ -70,15 +71,16 @@ from gridpact.consensus.shape import (
     TimerFired,
     TransferLeadership,
 )
+from gridpact.errors import invariant
 
 ELECTION = "election"
 HEARTBEAT = "heartbeat"
 TERMS_AHEAD_MAX = 100_000
 """A term further ahead than this is nothing that elections have led to."""
-INFLIGHT_MAX = 64
-"""Messages with entries that a follower may not have answered yet."""
 UNDECIDED_MAX = 10_000
 """Entries that a leader takes in beyond what is decided."""
+READS_MAX = 10_000
+"""Reads that wait for a quorum's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Rules:
     change: ChangeRule = field(default_factory=JointChange)
     trial_votes: bool = True
     """Ask whether one would be elected before standing, and keep to a leader that is alive.
-    Source: Ongaro 2014, sections 6.2 and 9.6."""
+    Source: [ONGARO14], sections 6.2 and 9.6."""
 
 
 class Role(Enum):
@@ -104,22 +106,6 @@ class Role(Enum):
     LEADER = "leader"
 
 
-@dataclass(slots=True)
-class Progress:
-    """What a leader knows of one follower."""
-
-    next_index: int
-    matched: int = 0
-    probing: bool = True
-    """One message at a time until the logs agree somewhere."""
-    waiting: bool = False
-    """A probe or a snapshot has no answer yet."""
-    inflight: int = 0
-    heard_ms: int = 0
-    round: int = 0
-    """The latest round that it has answered."""
-
-
 class RaftReplica:
     """One member of a Raft group."""
 
@@ -130,8 +116,21 @@ class RaftReplica:
         rules: Rules,
         random: Random,
         framing: Framing[RaftMessage],
+        contacts: Collection[str] = (),
     ) -> None:
+        """Begin as a follower.
+
+        Args:
+            name: of this replica.
+            stored: what it has made durable before.
+            rules: what kind of Raft this is.
+            random: of this replica alone.
+            framing: writes and reads its frames.
+            contacts: who may become a member one day. Replicas learn of a new member at different
+                times, and those that have not yet must listen to it, as Raft does.
+        """
         self.name, self.rules = name, rules
+        self._contacts = frozenset(contacts)
         self.role = Role.FOLLOWER
         self.term, self.voted_for = stored.term, stored.voted_for
         self.leader = ""
@@ -145,15 +144,19 @@ class RaftReplica:
         self._saving: dict[int, tuple[int, int]] = {}
         """Last (index, term) of the own entries in each `Persist` that is not durable yet."""
         self._durable = self.log.last_index
-        self._now_ms = 0
+        self._host_ms = self._now_ms = 0
+        """The host's clock, and the same without its steps back."""
         self._deadline_ms = 0
         self._heard_leader_ms: int | None = None
         self._timeout_ms = 0
-        self._votes: dict[str, bool] = {}
+        self._votes: set[str] = set()
+        """Who has given its vote, or would give it."""
+        self._vote_token = 0
+        """Of the `Persist` with the vote for oneself."""
         self._progress: dict[str, Progress] = {}
-        self._round = 0
+        self._question = 0
         self._reads: list[tuple[int, int, int]] = []
-        """(round, token, height) of reads that wait for a quorum's answer."""
+        """(question, token, height) of reads that wait for a quorum's answer."""
         self._transferee = ""
         self._transfer_until_ms = 0
         self._receivers: dict[type, Callable[[str, Any], None]] = {
@@ -169,7 +172,7 @@ class RaftReplica:
 
     def start(self, now_ms: int) -> list[Effect]:
         """See `Replica.start`. What the snapshot holds comes first."""
-        self._now_ms = now_ms
+        self._host_ms = self._now_ms = now_ms
         snapshot = self.log.snapshot
         if snapshot.index:
             self._effects.append(Restore(snapshot.index, snapshot.data))
@@ -178,7 +181,9 @@ class RaftReplica:
 
     def step(self, event: Event, now_ms: int) -> list[Effect]:
         """See `Replica.step`."""
-        self._now_ms = now_ms
+        # ours: a clock that goes back stands still, so that no wait grows by the step
+        self._now_ms += max(0, now_ms - self._host_ms)
+        self._host_ms = now_ms
         match event:
             case Received(peer, data):
                 self._receive(peer, data)
@@ -201,6 +206,17 @@ class RaftReplica:
                 self._on_compact(height, data)
         return self._finish()
 
+    # What observers may ask
+
+    def supporters(self) -> list[str]:
+        """Who voted for it in its term, as far as it knows."""
+        return sorted(self._votes)
+
+    def holders(self, index: int) -> list[str]:
+        """Whose durable log is known to a leader to agree with its own up to an index."""
+        found = [peer for peer, progress in self._progress.items() if progress.matched >= index]
+        return [*found, self.name] if self._durable >= index else found
+
     def _finish(self) -> list[Effect]:
         self._save()
         effects, self._effects = self._effects, []
@@ -218,7 +234,7 @@ class RaftReplica:
     def _send(self, peer: str, message: RaftMessage) -> None:
         """Answer or ask: everything that this depends on is durable first."""
         self._save()
-        self._effects.append(Send(peer, self._framing.seal(message)))
+        self._effects.append(Send(peer, self._framing.seal(message, peer)))
 
     def _receive(self, peer: str, data: bytes) -> None:
         message = self._framing.open(peer, data, self._known())
@@ -226,7 +242,10 @@ class RaftReplica:
             self._effects.append(message)
             return
         if message.term > self.term + TERMS_AHEAD_MAX:
-            self._suspect(peer, Reason.FUTURE_TERM, data)
+            self._effects.append(Suspect(peer, Reason.FUTURE_TERM, data[:EVIDENCE_MAX]))
+            return
+        if not is_sound(message) or self._denies(message, peer):
+            self._effects.append(Suspect(peer, Reason.CONTRADICTION, data[:EVIDENCE_MAX]))
             return
         trial = isinstance(message, VoteRequest | VoteReply) and message.trial
         if message.term > self.term and not trial and not self._keeps_to_leader(message):
@@ -235,28 +254,41 @@ class RaftReplica:
 
     def _known(self) -> frozenset[str]:
         """Who may speak: the members, and those of configurations that may still come back."""
-        # ours: an outvoted member learns so from the answers it gets
+        names = self._contacts | self.membership.members
         if len(self.log.configurations) == 1:
-            return self.membership.members
-        names: set[str] = set(self.membership.members)
-        for _, configuration in self.log.configurations:
-            names.update(voter.name for voter in (*configuration.voters, *configuration.before))
-        return frozenset(names)
+            return names
+        return names.union(
+            voter.name
+            for _, configuration in self.log.configurations
+            for voter in (*configuration.voters, *configuration.before)
+        )
 
-    def _suspect(self, peer: str, reason: Reason, evidence: bytes) -> None:
-        self._effects.append(Suspect(peer, reason, evidence[:256]))
+    def _denies(self, message: RaftMessage, peer: str) -> bool:
+        """Whether a leader's message goes against a decision, or against who leads the term.
+
+        A leader of an earlier term may do both without fault: its messages are not looked at.
+        """
+        if not isinstance(message, Append | InstallSnapshot) or message.term < self.term:
+            return False
+        if message.term == self.term and self.leader not in ("", peer):
+            return True
+        return self.log.denies(message, self.commit)
 
     # Roles
 
     def _become_follower(self, term: int, leader: str) -> None:
-        """Step into a later term, or recognise who leads this one."""
+        """Step into a later term, or recognise who leads this one.
+
+        Source: [XIONG23], section 4.1.1, election, step 3: all others become followers. Ours: as in
+        Raft, any later term makes one a follower.
+        """
         was_leader = self.role is Role.LEADER
         if term > self.term:
             self.term, self.voted_for = term, ""
             self._note_vote()
             self._heard_leader_ms = None
         self.role, self.leader = Role.FOLLOWER, leader
-        self._votes = {}
+        self._votes = set()
         if was_leader:
             self._stop_leading()
 
@@ -267,9 +299,9 @@ class RaftReplica:
         self._wait_for_leader()
 
     def _become_trial(self) -> None:
-        """Ask whether an election would be won. Source: Ongaro 2014, section 9.6."""
+        """Ask whether an election would be won. Source: [ONGARO14], section 9.6."""
         self.role, self.leader = Role.TRIAL, ""
-        self._votes = {self.name: True}
+        self._votes = {self.name}
         self._wait_for_leader()
         self._ask_for_votes(self.term + 1, trial=True, asked_to=False)
 
@@ -282,9 +314,11 @@ class RaftReplica:
         self.term += 1
         self.voted_for = self.name
         self._note_vote()
-        self._votes = {self.name: True}
+        self._votes = set()
         self._wait_for_leader()
         self._ask_for_votes(self.term, trial=False, asked_to=asked_to)
+        self._save()
+        self._vote_token = self._token  # ours: the own vote counts once it is durable
 
     def _ask_for_votes(self, term: int, *, trial: bool, asked_to: bool) -> None:
         """Source: [XIONG23], section 4.1.1, election, step 2: requests go out in parallel."""
@@ -308,7 +342,7 @@ class RaftReplica:
 
     def _wait_for_leader(self) -> None:
         """Start the election timeout from now."""
-        rank = self.membership.rank.get(self.name, 0)
+        rank = self.membership.rank.get(self.name, len(self.membership.rank) + 1)
         self._timeout_ms = self.rules.timeouts.election_ms(rank, self._random)
         self._deadline_ms = self._now_ms + self._timeout_ms
         self._effects.append(SetTimer(ELECTION, self._timeout_ms))
@@ -319,29 +353,39 @@ class RaftReplica:
         self._deadline_ms = self._now_ms + self._timeout_ms
 
     def _on_election_timer(self) -> None:
+        """Source: [XIONG23], section 4.1.1, election, step 1: no heartbeat for a set time."""
         if self.role is Role.LEADER:
             return
         left_ms = self._deadline_ms - self._now_ms
         if left_ms > 0:
-            # ours: a clock that went back must not make anybody wait for longer than a timeout
-            left_ms = min(left_ms, self._timeout_ms)
-            self._deadline_ms = self._now_ms + left_ms
             self._effects.append(SetTimer(ELECTION, left_ms))
-        elif self.name not in self.membership.members:
-            self._wait_for_leader()  # ours: who has no vote stands for nothing
+        elif not self._may_stand():
+            self._wait_for_leader()
         elif self.rules.trial_votes:
             self._become_trial()
         else:
             self._become_candidate(asked_to=False)
 
+    def _may_stand(self) -> bool:
+        """Whether it is a member, or one that is going whose log may be needed to let it go.
+
+        Source: [ONGARO14], section 4.2.2: it stands until the change is decided.
+        """
+        if self.name in self.membership.members:
+            return True
+        index, _ = self.log.configurations[-1]
+        left = self.log.configuration_at(index - 1)
+        voters = (*left.voters, *left.before)
+        return index > self.commit and any(voter.name == self.name for voter in voters)
+
     def _keeps_to_leader(self, message: RaftMessage) -> bool:
-        """Whether a request is ignored because the leader is alive. Ongaro 2014, section 6.2."""
+        """Whether a request is ignored because the leader is alive. [ONGARO14], section 6.2."""
         if not self.rules.trial_votes or not isinstance(message, VoteRequest) or message.asked_to:
             return False
         if self.role is Role.LEADER:
             return True
         heard = self._heard_leader_ms
-        return heard is not None and 0 <= self._now_ms - heard < self.rules.timeouts.least_ms
+        return heard is not None and self._now_ms - heard < self.rules.timeouts.least_ms
 
     def _on_vote_request(self, peer: str, request: VoteRequest) -> None:
         """Source: [XIONG23], section 4.1.1, election, step 2: who receives the request replies.
@@ -377,6 +421,10 @@ class RaftReplica:
         self._unsaved.append(Vote(self.term, self.voted_for))
 
     def _on_vote_reply(self, peer: str, reply: VoteReply) -> None:
+        """Source: [XIONG23], section 4.1.1, election, step 2: more than half of the weight.
+
+        Ours: refusals are not counted; the timeout ends an election that is not won.
+        """
         if reply.trial:
             expected, role = self.term + 1, Role.TRIAL
             if not reply.granted and reply.term > self.term:
@@ -384,13 +432,12 @@ class RaftReplica:
                 return
         else:
             expected, role = self.term, Role.CANDIDATE
-        if self.role is not role or (reply.granted and reply.term != expected):
-            return
-        self._votes.setdefault(peer, reply.granted)
-        self._count_votes()
+        if self.role is role and reply.granted and reply.term == expected:
+            self._votes.add(peer)
+            self._count_votes()
 
     def _count_votes(self) -> None:
-        if not self.membership.elects([name for name, yes in self._votes.items() if yes]):
+        if not self.membership.elects(self._votes):
             return
         if self.role is Role.TRIAL:
             self._become_candidate(asked_to=False)
@@ -398,9 +445,8 @@ class RaftReplica:
             self._become_leader()
 
     def _on_timeout_now(self, peer: str, message: TimeoutNow) -> None:
-        """Source: Ongaro 2014, section 3.10."""
-        may_stand = self.role is not Role.LEADER and self.name in self.membership.members
-        if message.term == self.term and may_stand and peer == self.leader:
+        """Source: [ONGARO14], section 3.10."""
+        if message.term == self.term and peer == self.leader and self._may_stand():
             self._become_candidate(asked_to=True)
 
     # Leading
@@ -442,7 +488,7 @@ class RaftReplica:
     def _send_entries(self, peer: str) -> None:
         """Whatever the follower can take now; nothing while an answer is needed first."""
         progress = self._progress[peer]
-        while not progress.waiting and progress.inflight < INFLIGHT_MAX:
+        while progress.may_send:
             if progress.next_index <= self.log.snapshot.index:
                 self._send_snapshot(peer, progress)
                 return
@@ -450,11 +496,7 @@ class RaftReplica:
                 return
             entries = self.log.batch(progress.next_index)
             self._send_append(peer, progress, entries)
-            if progress.probing:
-                progress.waiting = True
-            else:
-                progress.next_index += len(entries)
-                progress.inflight += 1
+            progress.sent(len(entries))
 
     def _send_append(self, peer: str, progress: Progress, entries: list[Entry]) -> None:
         previous = progress.next_index - 1
@@ -468,8 +510,9 @@ class RaftReplica:
                         self.log.term_at(previous),
                         entries,
                         self.commit,
-                        self._round,
-                    )
+                        self._question,
+                    ),
+                    peer,
                 ),
             )
         )
@@ -485,12 +528,15 @@ class RaftReplica:
                 snapshot.term,
                 snapshot.configuration,
                 snapshot.data,
-                self._round,
+                self._question,
             ),
         )
 
     def _on_heartbeat_timer(self) -> None:
-        """Source: [XIONG23], section 4.1.1: the leader's heartbeat keeps the others followers."""
+        """Source: [XIONG23], section 4.1.1, election, step 3: heartbeats keep the others followers.
+
+        Ours: as in [ONGARO14], section 6.2, who is not heard by a quorum leads no longer.
+        """
         if self._transferee and self._now_ms >= self._transfer_until_ms:
             self._transferee = ""  # ours: who did not take over in time never will
         if self.rules.trial_votes and not self._is_heard():
@@ -503,13 +549,15 @@ class RaftReplica:
         for peer in self._peers():
             progress = self._progress[peer]
             progress.waiting = False
-            if progress.probing:
+            if progress.next_index <= self.log.snapshot.index:
+                # ours: the entry that a heartbeat would name is gone
+                progress.probe()
                 self._send_entries(peer)
             else:
                 self._send_append(peer, progress, [])
 
     def _is_heard(self) -> bool:
-        """Whether a quorum has answered within a timeout. Source: Ongaro 2014, section 6.2."""
+        """Whether a quorum has answered within a timeout. Source: [ONGARO14], section 6.2."""
         since_ms = self._now_ms - self.rules.timeouts.least_ms
         alive = {
             peer: 1 for peer, progress in self._progress.items() if progress.heard_ms >= since_ms
@@ -518,38 +566,33 @@ class RaftReplica:
         return self.membership.reached(alive) == 1
 
     def _on_append_reply(self, peer: str, reply: AppendReply) -> None:
+        """Source: [XIONG23], section 4.1.1, consensus, step 4: it goes on until all have the log.
+
+        Ours: how far back the logs agree is asked for, and so much at a time is sent.
+        """
         progress = self._progress.get(peer)
         if self.role is not Role.LEADER or reply.term != self.term or progress is None:
             return
-        progress.heard_ms = self._now_ms
-        progress.round = max(progress.round, min(reply.round, self._round))
-        progress.inflight = max(0, progress.inflight - 1)
-        progress.waiting = False
+        progress.heard(self._now_ms, min(reply.question, self._question))
         if not reply.accepted:
-            if reply.index >= progress.next_index and not progress.probing:
-                return  # it answers what was sent before the logs agreed
-            progress.probing = True
-            progress.inflight = 0
-            next_index = min(reply.index, progress.next_index - 1, self.log.last_index + 1)
-            progress.next_index = max(next_index, progress.matched + 1)
-            self._send_entries(peer)
+            more = progress.refused(min(reply.index, self.log.last_index + 1))
         elif reply.index > self.log.last_index:
-            pass  # ours: an index that the leader does not have confirms nothing
+            more = False  # ours: an index that the leader does not have confirms nothing
         else:
-            if progress.probing:
-                progress.probing = False
-                progress.next_index = max(progress.next_index, reply.index + 1)
-            if reply.index > progress.matched:
-                progress.matched = reply.index
-                progress.next_index = max(progress.next_index, reply.index + 1)
+            more = True
+            if progress.accepted(reply.index):
                 self._decide()
-            if self.role is Role.LEADER:
-                self._send_entries(peer)
+        # a decision may have let the peer go, or this leader
+        if more and peer in self._progress:
+            self._send_entries(peer)
         self._answer_reads()
         self._hand_over(peer)
 
     def _on_persisted(self, token: int) -> None:
-        """The own word counts once it is durable, like everybody else's."""
+        """Ours: the own word counts once it is durable, like everybody else's."""
+        if self.role is Role.CANDIDATE and token >= self._vote_token:
+            self._votes.add(self.name)
+            self._count_votes()
         index, term = self._saving.pop(token, (0, -1))
         if self.log.term_at(index) == term:
             self._durable = max(self._durable, index)
@@ -568,7 +611,7 @@ class RaftReplica:
             self._advance(reached)
 
     def _advance(self, commit: int) -> None:
-        """Hand out what is decided, in order."""
+        """Source: [XIONG23], section 4.1.1, consensus, step 3: the log is applied, in order."""
         first, self.commit = self.commit + 1, commit
         for index in range(first, commit + 1):
             entry = self.log.entry(index)
@@ -582,21 +625,25 @@ class RaftReplica:
     # Reading
 
     def _on_read(self, token: int) -> None:
-        """Linearizable reads without log entries. Source: Ongaro 2014, section 6.4."""
-        if self.role is not Role.LEADER or self.log.term_at(self.commit) != self.term:
+        """Linearizable reads without log entries. Source: [ONGARO14], section 6.4."""
+        if (
+            self.role is not Role.LEADER
+            or self.log.term_at(self.commit) != self.term
+            or len(self._reads) >= READS_MAX
+        ):
             self._refuse(token)
             return
-        self._round += 1
-        self._reads.append((self._round, token, self.commit))
+        self._question += 1
+        self._reads.append((self._question, token, self.commit))
         self._heartbeat()
         self._answer_reads()
 
     def _answer_reads(self) -> None:
         if not self._reads or self.role is not Role.LEADER:
             return
-        rounds = {peer: progress.round for peer, progress in self._progress.items()}
-        rounds[self.name] = self._round
-        reached = self.membership.reached(rounds)
+        answered = {peer: progress.answered for peer, progress in self._progress.items()}
+        answered[self.name] = self._question
+        reached = self.membership.reached(answered)
         while self._reads and self._reads[0][0] <= reached:
             _, token, height = self._reads.pop(0)
             self._effects.append(ReadReady(token, height))
@@ -618,7 +665,7 @@ class RaftReplica:
                 del self._progress[gone]
 
     def _on_reconfigure(self, token: int, weights: dict[str, int]) -> None:
-        """Source: Ongaro 2014, section 4.3. One change at a time, after an own decision."""
+        """Source: [ONGARO14], section 4.3. One change at a time, after an own decision."""
         held = self.membership.configuration
         ready = (
             self.role is Role.LEADER
@@ -627,7 +674,7 @@ class RaftReplica:
             and self.log.configurations[-1][0] <= self.commit
             and self.log.term_at(self.commit) == self.term
         )
-        if not ready or not weights or min(weights.values()) < 1:
+        if not ready or not are_usable(weights):
             self._refuse(token)
         elif weights != weights_of(held.voters):
             after = self.rules.change.next_step(held, weights, self.rules.quorum)
@@ -651,8 +698,9 @@ class RaftReplica:
     # Leadership transfer
 
     def _on_transfer(self, target: str) -> None:
-        """Source: Ongaro 2014, section 3.10."""
-        if self.role is not Role.LEADER or target not in self._progress or self._transferee:
+        """Source: [ONGARO14], section 3.10."""
+        heirs = self.membership.rank.keys() - {self.name}  # ours: nobody who is going
+        if self.role is not Role.LEADER or target not in heirs or self._transferee:
             return
         self._transferee = target
         self._transfer_until_ms = self._now_ms + self.rules.timeouts.least_ms
@@ -660,9 +708,10 @@ class RaftReplica:
         self._hand_over(target)
 
     def _hand_over(self, peer: str) -> None:
-        if peer != self._transferee or self.role is not Role.LEADER:
+        progress = self._progress.get(peer)
+        if progress is None or peer != self._transferee:
             return
-        if self._progress[peer].matched == self.log.last_index:
+        if progress.matched == self.log.last_index:
             self._send(peer, TimeoutNow(self.term))
 
     # Following
@@ -670,23 +719,19 @@ class RaftReplica:
     def _on_append(self, peer: str, message: Append) -> None:
         """Source: [XIONG23], section 4.1.1, consensus, step 2: copy, then confirm."""
         if message.term < self.term:
-            self._send(peer, AppendReply(self.term, False, 0, message.round))
+            self._send(peer, AppendReply(self.term, False, 0, message.question))
             return
-        if not is_sound(message):
-            self._suspect(peer, Reason.CONTRADICTION, b"entries that no leader can have")
-            return
-        if not self._follow(peer):
-            return
+        self._follow(peer)
         previous = message.previous_index
         if previous < self.log.snapshot.index:
             # what lies before the snapshot is decided: begin to compare behind it
             skipped = self.log.snapshot.index - previous
             if skipped > len(message.entries):
-                self._confirm(peer, self.log.snapshot.index, message.round)
+                self._confirm(peer, self.log.snapshot.index, message.question)
                 return
             entries, previous = message.entries[skipped:], self.log.snapshot.index
         elif self.log.term_at(previous) != message.previous_term:
-            self._send(peer, AppendReply(self.term, False, self._hint(previous), message.round))
+            self._send(peer, AppendReply(self.term, False, self._hint(previous), message.question))
             return
         else:
             entries = message.entries
@@ -694,31 +739,25 @@ class RaftReplica:
             index = previous + 1 + offset
             if self.log.term_at(index) == entry.term:
                 continue
-            if index <= self.commit:
-                self._suspect(peer, Reason.CONTRADICTION, b"an entry against a decided one")
-                return
+            invariant(index > self.commit, "what is decided is never replaced")
             self.log.replace_from(index, entries[offset:])
             self._durable = min(self._durable, index - 1)
             self._unsaved.append(Entries(index, entries[offset:]))
             self._recount()
             break
         agreed = previous + len(entries)
-        self._confirm(peer, agreed, message.round)
+        self._confirm(peer, agreed, message.question)
         if min(message.commit, agreed) > self.commit:
             self._advance(min(message.commit, agreed))
 
-    def _follow(self, peer: str) -> bool:
-        """Recognise the sender as the leader of this term; False for a second one."""
-        if self.role is Role.LEADER or (self.leader and self.leader != peer):
-            self._suspect(peer, Reason.CONTRADICTION, b"a second leader in one term")
-            return False
+    def _follow(self, peer: str) -> None:
+        """Recognise the sender as the leader of this term."""
         if self.role is not Role.FOLLOWER or self.leader != peer:
             self._become_follower(self.term, peer)
         self._heard_leader()
-        return True
 
-    def _confirm(self, peer: str, index: int, round_: int) -> None:
-        self._send(peer, AppendReply(self.term, True, index, round_))
+    def _confirm(self, peer: str, index: int, question: int) -> None:
+        self._send(peer, AppendReply(self.term, True, index, question))
 
     def _hint(self, previous: int) -> int:
         """Where the leader should try next: past the own log, or before a term that differs."""
@@ -727,15 +766,11 @@ class RaftReplica:
         return max(self.log.first_of_term(previous), self.commit + 1)
 
     def _on_install_snapshot(self, peer: str, message: InstallSnapshot) -> None:
-        """Source: Ongaro 2014, section 5.3. Ours: in one message, up to the size of a frame."""
+        """Source: [ONGARO14], section 5.3. Ours: in one message, up to the size of a frame."""
         if message.term < self.term:
-            self._send(peer, AppendReply(self.term, False, 0, message.round))
+            self._send(peer, AppendReply(self.term, False, 0, message.question))
             return
-        if message.index_term > message.term or not is_usable(message.configuration):
-            self._suspect(peer, Reason.CONTRADICTION, b"a snapshot that no leader can have")
-            return
-        if not self._follow(peer):
-            return
+        self._follow(peer)
         if message.index > self.commit:
             keeps = self.log.term_at(message.index) == message.index_term
             snapshot = Snapshot(
@@ -744,16 +779,18 @@ class RaftReplica:
             self._take_snapshot(snapshot)
             self.commit = message.index
             self._effects.append(Restore(message.index, message.data))
-        self._confirm(peer, max(message.index, self.commit), message.round)
+        self._confirm(peer, max(message.index, self.commit), message.question)
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         self.log.compact(snapshot)
+        # what a snapshot has removed is no longer durable, should the same indices fill again
+        self._durable = min(self._durable, self.log.last_index)
         self._unsaved.append(snapshot)
         self._recount()
         self._save()
 
     def _on_compact(self, height: int, data: bytes) -> None:
-        """Drop entries that the host has a snapshot of. Source: Ongaro 2014, section 5.1."""
+        """Drop entries that the host has a snapshot of. Source: [ONGARO14], section 5.1."""
         if self.log.snapshot.index < height <= self.commit:
             configuration = self.log.configuration_at(height)
             term = self.log.term_at(height)

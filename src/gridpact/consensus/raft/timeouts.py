@@ -25,7 +25,7 @@ class TimeoutRule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RandomTimeout:
-    """Uniform between two bounds. Source: Ongaro 2014, section 3.4."""
+    """Uniform between two bounds. Source: [ONGARO14], section 3.4."""
 
     low_ms: int
     high_ms: int
