@@ -201,6 +201,17 @@ class RaftReplica:
                 self._on_compact(height, data)
         return self._finish()
 
+    # What observers may ask
+
+    def supporters(self) -> list[str]:
+        """Who voted for it in its term, as far as it knows."""
+        return [name for name, granted in self._votes.items() if granted]
+
+    def holders(self, index: int) -> list[str]:
+        """Whose durable log is known to a leader to agree with its own up to an index."""
+        found = [peer for peer, progress in self._progress.items() if progress.matched >= index]
+        return [*found, self.name] if self._durable >= index else found
+
     def _finish(self) -> list[Effect]:
         self._save()
         effects, self._effects = self._effects, []
