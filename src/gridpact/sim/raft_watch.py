@@ -88,9 +88,12 @@ class RaftWatch:
         replica: RaftReplica = host.replica
         seen: Watched = host.watched
         if replica.role is Role.LEADER:
-            if seen.led != replica.term:
+            # until its own vote is durable, nothing that a leader does leaves the machine
+            if seen.led != replica.term and seen.vote[0] == replica.term:
                 self._elected(host, replica, seen)
             if replica.commit != seen.commit:
+                if seen.led != replica.term:
+                    raise Violation("votes are durable", f"{host.name} decides, vote {seen.vote}")
                 self._committed(host, replica, seen)
         else:
             if replica.commit != seen.commit:
@@ -117,8 +120,6 @@ class RaftWatch:
                 )
         supporters = replica.supporters()
         for name in supporters:
-            if name == host.name:
-                continue  # its sends wait for its own vote, which is looked at when it decides
             votes = [voter.watched.vote for voter in self._world.by_name[name] if voter.watched]
             if not any(vote[0] > term or vote == (term, host.name) for vote in votes):
                 raise Violation(
@@ -147,8 +148,6 @@ class RaftWatch:
         """A leader has decided by counting: its quorum must be on the disks now."""
         commit, term = replica.commit, replica.term
         self.decisions += 1
-        if seen.vote[0] < term:
-            raise Violation("votes are durable", f"{host.name} decides in {term}: {seen.vote}")
         if replica.log.term_at(commit) != term:
             raise Violation(
                 "own-term commits",

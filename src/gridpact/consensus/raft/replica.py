@@ -514,7 +514,9 @@ class RaftReplica:
         for peer in self._peers():
             progress = self._progress[peer]
             progress.waiting = False
-            if progress.probing:
+            if progress.next_index <= self.log.snapshot.index:
+                self._send_snapshot(peer, progress)  # ours: what it waits for is gone from the log
+            elif progress.probing:
                 self._send_entries(peer)
             else:
                 self._send_append(peer, progress, [])
@@ -554,7 +556,7 @@ class RaftReplica:
                 progress.matched = reply.index
                 progress.next_index = max(progress.next_index, reply.index + 1)
                 self._decide()
-            if self.role is Role.LEADER:
+            if peer in self._progress:  # ours: what it confirmed may have made it leave
                 self._send_entries(peer)
         self._answer_reads()
         self._hand_over(peer)
@@ -671,7 +673,7 @@ class RaftReplica:
         self._hand_over(target)
 
     def _hand_over(self, peer: str) -> None:
-        if peer != self._transferee or self.role is not Role.LEADER:
+        if peer != self._transferee or peer not in self._progress:
             return
         if self._progress[peer].matched == self.log.last_index:
             self._send(peer, TimeoutNow(self.term))
