@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import exp
 from random import Random
 
-DRAWS = 512
+DRAWS = 256
 """Delays are drawn from a table of so many, which costs the same for every model."""
 REGIONS_MS = (
     (1, 8, 40, 70, 110),
@@ -58,7 +58,7 @@ def _table(model: str, middle_us: int, random: Random) -> Table:
         return [middle_us]
     if model == "log-normal":
         return [1 + int(middle_us * exp(random.gauss(0.0, 0.5))) for _ in range(DRAWS)]
-    return [random.randint(middle_us // 2, middle_us * 3 // 2) for _ in range(DRAWS)]
+    return [middle_us // 2 + int(middle_us * random.random()) for _ in range(DRAWS)]
 
 
 def slowest_us(tables: Sequence[Sequence[Table]]) -> int:

@@ -98,7 +98,9 @@ class Trial:
         framing = Framing[RaftMessage](
             CHAIN, host.name, RaftMessage, self._keys.signer(host.name), self._keys
         )
-        return self._replica(host.name, stored, self.plan.rules, random, framing)
+        return self._replica(
+            host.name, stored, self.plan.rules, random, framing, self.plan.names
+        )
 
     def run(self) -> Outcome:
         """Everything, and what was found first."""

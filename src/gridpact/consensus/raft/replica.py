@@ -9,7 +9,7 @@ Sources: Ongaro 2014 (Raft), [XIONG23], section 4.1 (weights). Lines that neithe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
@@ -130,8 +130,11 @@ class RaftReplica:
         rules: Rules,
         random: Random,
         framing: Framing[RaftMessage],
+        contacts: Collection[str] = (),
     ) -> None:
         self.name, self.rules = name, rules
+        self._contacts = frozenset(contacts)
+        """Who may speak without being a member: a leader that joined by entries not yet here."""
         self.role = Role.FOLLOWER
         self.term, self.voted_for = stored.term, stored.voted_for
         self.leader = ""
@@ -245,11 +248,11 @@ class RaftReplica:
         self._receivers[type(message)](peer, message)
 
     def _known(self) -> frozenset[str]:
-        """Who may speak: the members, and those of configurations that may still come back."""
+        """Who may speak: members, those of configurations that may come back, and contacts."""
         # ours: an outvoted member learns so from the answers it gets
-        if len(self.log.configurations) == 1:
+        if len(self.log.configurations) == 1 and self.membership.members >= self._contacts:
             return self.membership.members
-        names: set[str] = set(self.membership.members)
+        names: set[str] = {*self.membership.members, *self._contacts}
         for _, configuration in self.log.configurations:
             names.update(voter.name for voter in (*configuration.voters, *configuration.before))
         return frozenset(names)
