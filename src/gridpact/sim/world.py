@@ -37,6 +37,8 @@ from gridpact.sim.network import Link, NetworkPlan
 ARRIVES, TIMER, SYNCED, CALL = range(4)
 EPOCH_US = 10**13
 """What clocks show at the start, so that one that jumps back stays positive."""
+STEPS_MAX = 500_000
+"""Events of a run, about a hundred times as many as most need: beyond it messages breed messages."""
 QUEUE_MAX = 50_000
 """Effects that may wait for one disk."""
 
@@ -189,6 +191,8 @@ class World:
         while heap and heap[0][0] <= until_us:
             at_us, _, kind, host, first, second = heappop(heap)
             self.now_us = at_us
+            if self.steps > STEPS_MAX:
+                raise Violation("bounded messages", f"{self.messages} by {at_us // 1000} ms")
             if kind == CALL:
                 host(first)
             elif not host.alive:

@@ -505,8 +505,11 @@ class RaftReplica:
 
     def _on_heartbeat_timer(self) -> None:
         """Source: [XIONG23], section 4.1.1: the leader's heartbeat keeps the others followers."""
-        if self._transferee and self._now_ms >= self._transfer_until_ms:
-            self._transferee = ""  # ours: who did not take over in time never will
+        left_ms = self._transfer_until_ms - self._now_ms
+        if self._transferee and not 0 < left_ms <= self.rules.timeouts.least_ms:
+            # ours: who did not take over in time never will; nor may a clock that went back
+            # keep a leader from taking proposals
+            self._transferee = ""
         if self.rules.trial_votes and not self._is_heard():
             self._become_follower(self.term, "")
             return
@@ -540,18 +543,20 @@ class RaftReplica:
         progress.heard_ms = self._now_ms
         progress.round = max(progress.round, min(reply.round, self._round))
         progress.inflight = max(0, progress.inflight - 1)
-        progress.waiting = False
         if not reply.accepted:
-            if reply.index >= progress.next_index and not progress.probing:
-                return  # it answers what was sent before the logs agreed
-            progress.probing = True
-            progress.inflight = 0
             next_index = min(reply.index, progress.next_index - 1, self.log.last_index + 1)
-            progress.next_index = max(next_index, progress.matched + 1)
+            next_index = max(next_index, progress.matched + 1)
+            stale = progress.probing and next_index >= progress.next_index
+            if stale or reply.index >= progress.next_index:
+                return  # ours: it says nothing new; an answer to each copy would breed copies
+            progress.probing, progress.waiting = True, False
+            progress.inflight = 0
+            progress.next_index = next_index
             self._send_entries(peer)
         elif reply.index > self.log.last_index:
             pass  # ours: an index that the leader does not have confirms nothing
         else:
+            progress.waiting = False
             if progress.probing:
                 progress.probing = False
                 progress.next_index = max(progress.next_index, reply.index + 1)
@@ -764,6 +769,8 @@ class RaftReplica:
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         self.log.compact(snapshot)
+        if not snapshot.keeps_rest:  # ours: what comes behind it will be other entries
+            self._durable = min(self._durable, snapshot.index)
         self._unsaved.append(snapshot)
         self._recount()
         self._save()
