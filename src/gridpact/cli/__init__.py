@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from gridpact.cli import faults, init, ledger, market, run, speed
+from gridpact.cli import faults, init, ledger, market, run, simulate, speed
 from gridpact.cli.output import configure_logging, explain_failure
 
 __all__ = ["app", "main"]
@@ -44,7 +44,7 @@ def _options(
     configure_logging(verbose)
 
 
-for module in (run, init, market, ledger, speed, faults):
+for module in (run, init, market, ledger, speed, faults, simulate):
     module.register(app)
 
 

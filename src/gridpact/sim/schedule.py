@@ -63,11 +63,14 @@ class Plan:
     actions: tuple[Action, ...]
     active_us: int
     """Length of the faulty part."""
+    twin: bool = False
+    """Whether there is one more host, with the name and key of the first."""
 
     @property
     def names(self) -> list[str]:
-        """Of all hosts, voters first."""
-        return [f"n{place}" for place in range(len(self.weights) + self.spare)]
+        """Of all hosts: voters first, the twin last."""
+        names = [f"n{place}" for place in range(len(self.weights) + self.spare)]
+        return [*names, names[0]] if self.twin else names
 
     @property
     def unit_us(self) -> int:
