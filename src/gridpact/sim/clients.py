@@ -12,6 +12,8 @@ from gridpact.sim.histories import Operation, check_linearizable
 from gridpact.sim.raft_watch import RaftWatch
 from gridpact.sim.world import Host, Violation, World
 
+FAITHFUL = 0.8
+"""Share of requests that go to where the last one was answered."""
 READ_TOKENS = 1 << 40
 """Tokens of reads count from here, those of writes from 1."""
 
@@ -74,10 +76,11 @@ class ClosedClients:
             world.step(host, Propose(token, payload))
 
     def _chosen(self, client: int) -> Host:
-        found = self._world.by_name.get(self._hints[client])
-        return (found or self._world.hosts)[
-            self._world.random.randrange(len(found or self._world.hosts))
-        ]
+        """Who answered last, or was said to lead; now and then anybody, as a lost client would."""
+        random = self._world.random.random
+        found = self._world.by_name.get(self._hints[client]) if random() < FAITHFUL else None
+        hosts = found or self._world.hosts
+        return hosts[int(random() * len(hosts))]
 
     def _give_up(self, operation: Operation) -> None:
         if self._busy[operation.client] is operation:
@@ -86,7 +89,7 @@ class ClosedClients:
 
     def _next(self, operation: Operation) -> None:
         self._busy[operation.client] = None
-        pause_us = self._world.random.randrange(2 * self._think_us) + 1
+        pause_us = int(self._world.random.random() * 2 * self._think_us) + 1
         self._world.at(self._world.now_us + pause_us, self._begin, operation.client)
 
     # Answers

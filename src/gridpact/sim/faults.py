@@ -281,7 +281,7 @@ class Draw:
         """One action of a kind before `end_us`."""
         random = self._random
         at_us = random.randrange(end_us)
-        length_us = int(self._unit_us * 0.3 * 20 ** random.random())
+        length_us = int(self._unit_us * 0.4 * 25 ** random.random())
         until_us = min(end_us, at_us + length_us)
         return Action(at_us, until_us, kind, self._arguments(kind, until_us))
 

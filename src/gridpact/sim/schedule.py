@@ -142,7 +142,7 @@ def plan_of(
         ),
         disk_us,
         tuple(random.randint(-20_000, 20_000) if skewed else 0 for _ in range(voters + spare)),
-        clients=random.randint(1, 5),
+        clients=random.randint(2, 6),
         reads=random.random() * 0.6,
         payload_bytes=random.choice((16, 16, 100, 2000)),
         think_us=unit_us // random.choice((2, 5, 10, 20)),

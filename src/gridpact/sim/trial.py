@@ -82,7 +82,7 @@ class Trial:
             self.watch,
             count=plan.clients,
             think_us=plan.think_us,
-            patience_us=4 * plan.unit_us,
+            patience_us=3 * plan.unit_us // 2,
             reads=plan.reads,
             payload_bytes=plan.payload_bytes,
         )

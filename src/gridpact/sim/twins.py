@@ -12,7 +12,7 @@ import msgspec
 
 from gridpact.consensus.configuration import Configuration, configuration_of
 from gridpact.consensus.quorum import CountedQuorum, QuorumRule, WeightMajority
-from gridpact.consensus.raft import ChangeAtApply, JointChange, RaftReplica, Role, Rules
+from gridpact.consensus.raft import ChangeAtApply, JointChange, Profile, RaftReplica, Role, Rules
 from gridpact.consensus.raft.messages import Append, VoteRequest
 from gridpact.consensus.raft.records import Entries, Vote
 from gridpact.consensus.shape import Effect, Event, Persist, ReadReady, Send
@@ -146,8 +146,8 @@ class BrokenTwin:
     replica: type[RaftReplica] = RaftReplica
     change: JointChange | ChangeAtApply | None = None
     quorum: QuorumRule | None = None
-    kinds: tuple[str, ...] | None = None
-    """Faults that are on; all when None."""
+    profile: Profile = Profile.HARDENED
+    """What else it is like."""
 
     def make(self) -> MakeReplica:
         """How its replicas are made."""
