@@ -230,7 +230,7 @@ def test_flexible_quorum_of_a_majority_is_plain_raft() -> None:
     for each in (rules, counted):
         trial = Trial(replace(plan, rules=each))
         messages: list[bytes] = []
-        trial.world.sent = lambda at, a, b, data, to=messages: to.append(data)
+        trial.world.sent = lambda *message, to=messages: to.append(message[3])
         assert trial.run().rule == ""
         sent.append(messages)
     assert sent[0] == sent[1]

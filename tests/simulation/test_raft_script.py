@@ -133,7 +133,10 @@ def test_without_an_observer_the_trade_is_overwritten() -> None:
         def decided(self, host: Host, effect: Decide) -> None:
             executed[host.name][effect.height] = effect.payload
 
-        ready = refused = lambda *answer: None
+        def ready(self, host: Host, effect: object) -> None:
+            """Nobody reads."""
+
+        refused = ready
 
     script.world.watch, script.world.clients = None, Recorder()
     script.play()

@@ -85,9 +85,11 @@ def _request(
         problems.append(Problem("--profile", f"{profile!r} is not one of: {', '.join(profiles)}"))
     first, end = _range(seeds, problems)
     kinds = None if faults is None else _names(faults)
-    for kind in kinds or ():
-        if kind not in KINDS:
-            problems.append(Problem("--faults", f"{kind!r} is not one of: {', '.join(KINDS)}"))
+    problems += [
+        Problem("--faults", f"{kind!r} is not one of: {', '.join(KINDS)}")
+        for kind in kinds or ()
+        if kind not in KINDS
+    ]
     kept = None if keep is None else _names(keep)
     problems += [
         Problem("--keep", f"{number!r} is no number of an action; give numbers from 0, or none")

@@ -7,10 +7,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from gridpact.consensus.raft import Profile
+from gridpact.consensus.raft import Profile, RaftReplica
 from gridpact.sim.liars import run_with_twins
 from gridpact.sim.schedule import Plan, plan_of
-from gridpact.sim.trial import LIVENESS, MakeReplica, Outcome, RaftReplica, run_plan
+from gridpact.sim.trial import LIVENESS, MakeReplica, Outcome, run_plan
 
 CHUNK = 10
 """Seeds that a process takes at a time."""
@@ -135,14 +135,16 @@ def shrink(request: Request, seed: int, rule: str, replica: MakeReplica = RaftRe
 
 
 def _with(request: Request, keep: tuple[int, ...], stop_ms: int | None) -> Request:
-    return Request(
-        request.protocol, request.profile, request.kinds, keep, stop_ms, request.twins
-    )
+    return Request(request.protocol, request.profile, request.kinds, keep, stop_ms, request.twins)
 
 
 def _run_chunk(request: Request, seeds: Sequence[int]) -> list[Outcome]:
     """What a process of the pool does."""
     return [request.run(seed) for seed in seeds]
+
+
+def _say_nothing(done: int, total: int) -> None:
+    """Progress that nobody looks at."""
 
 
 def simulate(
@@ -151,7 +153,7 @@ def simulate(
     end: int,
     *,
     workers: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = _say_nothing,
 ) -> Report:
     """Run all seeds from `first` up to but without `end`; none is left out.
 
@@ -195,7 +197,7 @@ def _file(report: Report, outcome: Outcome) -> None:
         found = report.liveness_failures
     else:
         found = report.violations
-    shrunk, schedule = "", ()
+    shrunk, schedule = "", tuple[str, ...]()
     if len(found) < SHRUNK_MAX and request.keep is None:
         shorter = shrink(request, outcome.seed, outcome.rule)
         plan = request.plan(outcome.seed)
@@ -211,5 +213,3 @@ def _file(report: Report, outcome: Outcome) -> None:
             schedule,
         )
     )
-
-

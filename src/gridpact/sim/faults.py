@@ -190,9 +190,7 @@ def _change(world: World, *weights: int) -> Undo:
     """A weight of 0 is none: not a member."""
     leader = world.leader()
     chosen = tuple(
-        (host.name, weight)
-        for host, weight in zip(world.hosts, weights, strict=False)
-        if weight
+        (host.name, weight) for host, weight in zip(world.hosts, weights, strict=False) if weight
     )
     if leader and leader.paused_until_us <= world.now_us:
         world.step(leader, Reconfigure(CHANGE_TOKENS, tuple(sorted(chosen))))
@@ -313,5 +311,3 @@ class Draw:
             "members": tuple(voting if any(voting) else weights),
             "compact": (place,),
         }[kind]
-
-

@@ -64,6 +64,8 @@ class QuorumWatch:
         return mask
 
     def _words(self, decided: int, since: int, elected: int, term: int) -> str:
-        sets = ["".join(n + " " for n, bit in self._bit.items() if bit & m).strip()
-                for m in (decided, elected)]
+        sets = [
+            "".join(n + " " for n, bit in self._bit.items() if bit & m).strip()
+            for m in (decided, elected)
+        ]
         return f"{{{sets[0]}}} decided in term {since}, {{{sets[1]}}} elected in term {term}"

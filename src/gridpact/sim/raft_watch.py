@@ -226,7 +226,7 @@ class RaftWatch:
 
     def _truncates(self, host: Host, terms: list[int], record: Entries) -> None:
         first = record.first
-        if record.entries and terms[first - 1] == record.entries[0].term or not record.entries:
+        if not record.entries or terms[first - 1] == record.entries[0].term:
             raise Violation("conflict-only truncation", f"{host.name} drops a matching {first}")
         decided = self.terms
         if first <= len(decided) and terms[first - 1] == decided[first - 1]:
@@ -310,4 +310,3 @@ def commits(membership: object, holders: Collection[str]) -> bool:
         if not membership.rule.commits(sum(held), len(held), total, len(side)):  # type: ignore[attr-defined]
             return False
     return True
-

@@ -87,9 +87,7 @@ def rules_of(protocol: str, profile: Profile, timing: Timing, acknowledgements: 
     return raft(profile, timing)
 
 
-def plan_of(
-    protocol: str, profile: Profile, seed: int, kinds: Sequence[str] | None = None
-) -> Plan:
+def plan_of(protocol: str, profile: Profile, seed: int, kinds: Sequence[str] | None = None) -> Plan:
     """The run of a seed.
 
     Args:
@@ -113,9 +111,7 @@ def plan_of(
     rules = rules_of(protocol, profile, timing, random.randint(1, voters // 2 + 1))
     unit_us = rules.timeouts.least_ms * 1000
     active_us = ACTIVE_UNITS * unit_us
-    draw = Draw(
-        random, voters=voters, hosts=voters + spare, weight_max=heaviest, unit_us=unit_us
-    )
+    draw = Draw(random, voters=voters, hosts=voters + spare, weight_max=heaviest, unit_us=unit_us)
     actions = [
         draw.action(random.choice(on), active_us) for _ in range(random.randint(2, ACTIONS_MAX))
     ]

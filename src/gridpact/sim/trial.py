@@ -55,7 +55,6 @@ class Trial:
         plan: what happens.
         actions: in place of the plan's, when a part of them is to be tried.
         replica: how a replica is made; broken twins and liars come in here.
-        watched: whether the checkers look on; only a measurement goes without.
     """
 
     def __init__(
@@ -98,9 +97,7 @@ class Trial:
         framing = Framing[RaftMessage](
             CHAIN, host.name, RaftMessage, self._keys.signer(host.name), self._keys
         )
-        return self._replica(
-            host.name, stored, self.plan.rules, random, framing, self.plan.names
-        )
+        return self._replica(host.name, stored, self.plan.rules, random, framing, self.plan.names)
 
     def run(self) -> Outcome:
         """Everything, and what was found first."""

@@ -152,7 +152,7 @@ class BrokenTwin:
     def make(self) -> MakeReplica:
         """How its replicas are made."""
 
-        def make(name, stored, rules, *rest):  # type: ignore[no-untyped-def]  # noqa: ANN
+        def make(name, stored, rules, *rest):  # type: ignore[no-untyped-def]
             if self.change:
                 rules = replace(rules, change=self.change)
             if self.quorum:

@@ -38,7 +38,7 @@ ARRIVES, TIMER, SYNCED, CALL = range(4)
 EPOCH_US = 10**13
 """What clocks show at the start, so that one that jumps back stays positive."""
 STEPS_MAX = 500_000
-"""Events of a run, about a hundred times as many as most need: beyond it messages breed messages."""
+"""Events of a run, a hundred times as many as most need: beyond it messages breed messages."""
 QUEUE_MAX = 50_000
 """Effects that may wait for one disk."""
 
@@ -165,7 +165,8 @@ class World:
             Host(name, index, ppm[index] if ppm else 0) for index, name in enumerate(names)
         ]
         self.by_name = {
-            name: [host for host in self.hosts if host.name == name] for name in dict.fromkeys(names)
+            name: [host for host in self.hosts if host.name == name]
+            for name in dict.fromkeys(names)
         }
         for host in self.hosts:
             host.links = [
@@ -280,7 +281,8 @@ class World:
             for effect in effects:
                 if type(effect) is Persist:
                     self.watch.wrote(host, effect)
-        if host.token:
+        busy = host.token
+        if busy:
             host.effects.extend(effects)
             if len(host.effects) > QUEUE_MAX:
                 raise Violation("bounded queues", f"{host.name}: {len(host.effects)} effects wait")
@@ -398,9 +400,7 @@ class World:
             else:
                 at_us = link.arrival(self.now_us, self.random)
                 self._sequence += 1
-                heappush(
-                    self._heap, (at_us, self._sequence, ARRIVES, target, host.name, data)
-                )
+                heappush(self._heap, (at_us, self._sequence, ARRIVES, target, host.name, data))
 
     def release(self, sender: Host, receiver: Host) -> None:
         """Let everything that a clogged link held go on its way."""
