@@ -13,9 +13,9 @@ from collections.abc import Collection
 
 import msgspec
 
-from gridpact.consensus.raft import Role
+from gridpact.consensus.raft import Membership, RaftReplica, Role
 from gridpact.consensus.raft.records import Entries, RaftRecord, Snapshot, Vote
-from gridpact.consensus.raft.replica import UNDECIDED_MAX, RaftReplica
+from gridpact.consensus.raft.replica import UNDECIDED_MAX
 from gridpact.consensus.shape import Decide, Persist, Restore
 from gridpact.sim.quorums import QuorumWatch
 from gridpact.sim.world import Host, Violation, World
@@ -41,7 +41,7 @@ class Watched:
         self.commit = 0
         self.led = 0
         """The term that it leads; 0 when it does not."""
-        self.membership: object = None
+        self.membership: Membership | None = None
         """As of the last step."""
 
 
@@ -155,8 +155,8 @@ class RaftWatch:
             )
         if replica.log.last_index - commit > UNDECIDED_MAX + 2:
             raise Violation("bounded queues", f"{replica.log.last_index - commit} undecided")
-        membership = seen.membership
-        on_disk = {name for name in membership.members if self._is_durable(name, commit, term)}  # type: ignore[attr-defined]
+        membership = seen.membership or replica.membership
+        on_disk = {name for name in membership.members if self._is_durable(name, commit, term)}
         if not commits(membership, on_disk):
             raise Violation(
                 "durable on a quorum",
@@ -168,7 +168,7 @@ class RaftWatch:
                 if later > term:
                     self._still_there(leader, later, commit, term)
         counted = replica.holders(commit) if replica.role is Role.LEADER else on_disk
-        number = membership.configuration.number  # type: ignore[attr-defined]
+        number = membership.configuration.number
         self._quorums.decided(number, term, counted)
 
     def _still_there(self, leader: str, later: int, index: int, term: int) -> None:
@@ -303,10 +303,10 @@ class RaftWatch:
         return self._chain[-1].hex()
 
 
-def commits(membership: object, holders: Collection[str]) -> bool:
+def commits(membership: Membership, holders: Collection[str]) -> bool:
     """Whether these hold enough to decide, counted again from the rule."""
-    for side, total in membership.sides:  # type: ignore[attr-defined]
+    for side, total in membership.sides:
         held = [side[name] for name in holders if name in side]
-        if not membership.rule.commits(sum(held), len(held), total, len(side)):  # type: ignore[attr-defined]
+        if not membership.rule.commits(sum(held), len(held), total, len(side)):
             return False
     return True

@@ -160,3 +160,59 @@ class BrokenTwin:
             return self.replica(name, stored, rules, *rest)
 
         return make
+
+
+BROKEN = {
+    "vote not persisted": BrokenTwin(
+        "raft", frozenset({"votes are durable", "one leader per term"}), 3, ForgetfulVoter
+    ),
+    "nothing but entries persisted": BrokenTwin(
+        "raft", frozenset({"votes are durable"}), 3, Amnesiac
+    ),
+    "old-term entries counted": BrokenTwin(
+        "raft", frozenset({"own-term commits", "leader completeness"}), 40, OldTermCounter
+    ),
+    "matching entries truncated": BrokenTwin(
+        "raft", frozenset({"conflict-only truncation"}), 5, EagerTruncater
+    ),
+    "sent before durable": BrokenTwin(
+        "raft", frozenset({"votes are durable", "durable on a quorum"}), 10, HastyReplica
+    ),
+    "votes for whoever asks": BrokenTwin(
+        "raft", frozenset({"leader completeness"}), 40, TrustfulVoter
+    ),
+    "own entries counted too early": BrokenTwin(
+        "raft", frozenset({"durable on a quorum"}), 15, BoastfulLeader
+    ),
+    "reads without asking": BrokenTwin(
+        "raft",
+        frozenset({"linearizability"}),
+        40,
+        HastyReader,
+    ),
+    "weights count when applied": BrokenTwin(
+        "weighted-raft",
+        frozenset({"quorums meet", "leader completeness"}),
+        15,
+        change=ChangeAtApply(),
+    ),
+    "weights change in one step": BrokenTwin(
+        "weighted-raft",
+        frozenset({"quorums meet", "leader completeness"}),
+        15,
+        change=OneStepChange(),
+    ),
+    "half is enough": BrokenTwin(
+        "raft",
+        frozenset({"quorums meet", "leader completeness", "one leader per term"}),
+        20,
+        quorum=HalfQuorum(),
+    ),
+    "few commit and a majority elects": BrokenTwin(
+        "flexible-raft",
+        frozenset({"quorums meet", "leader completeness"}),
+        15,
+        quorum=CarelessFlexibleQuorum(1),
+    ),
+}
+"""Each with the properties of which one must be found broken, and the seeds that suffice."""

@@ -25,7 +25,7 @@ def test_a_sound_protocol() -> None:
     result = CliRunner().invoke(app, ["simulate", "raft", "--seeds", "0:3", "--json"])
     assert result.exit_code == 0
     facts = json.loads(result.stdout)
-    assert KEYS <= facts.keys()
+    assert not KEYS - facts.keys()
     assert facts["violations"] == facts["liveness_failures"] == []
     assert facts["seeds"] == [0, 3]
 

