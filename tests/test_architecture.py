@@ -61,11 +61,13 @@ OPEN_ROOMS = {"studies": "each study is a door of its own, so that none loads th
 """Rooms all of whose modules may be used from outside."""
 OPEN_MODULES = {
     "gridpact.consensus.configuration": "who votes with which weight",
-    "gridpact.consensus.frames": "messages on their way, signed",
+    "gridpact.consensus.frames": "messages on a link",
     "gridpact.consensus.quorum": "how much weight is enough",
-    "gridpact.consensus.raft": "one protocol of several; each has a door of its own",
-    "gridpact.consensus.raft.messages": "what a lying replica needs to make up",
-    "gridpact.consensus.shape": "events and effects, for hosts of any protocol",
+    "gridpact.consensus.raft": "the Rafts",
+    "gridpact.consensus.raft.messages": "what Rafts say, for those who lie or listen",
+    "gridpact.consensus.raft.records": "what Rafts keep, for those who watch a disk",
+    "gridpact.consensus.raft.replica": "limits of a Raft, for those who watch them",
+    "gridpact.consensus.shape": "events and effects of all protocols",
     "gridpact.contracts.bodies": "shapes of all transactions",
     "gridpact.contracts.genesis": "what a ledger starts from",
     "gridpact.contracts.keys": "names of everything in the state",

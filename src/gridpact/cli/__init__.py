@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from gridpact.cli import faults, init, ledger, market, personal, run, speed, study
+from gridpact.cli import faults, init, ledger, market, personal, run, simulate, speed, study
 from gridpact.cli.output import configure_logging, explain_failure
 
 __all__ = ["app", "main"]
@@ -44,7 +44,7 @@ def _options(
     configure_logging(verbose)
 
 
-for module in (run, init, market, ledger, personal, speed, faults, study):
+for module in (run, init, market, ledger, personal, speed, faults, simulate, study):
     module.register(app)
 
 

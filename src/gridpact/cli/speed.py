@@ -12,7 +12,7 @@ from gridpact.cli.output import print_json
 from gridpact.errors import InputError, Problem
 
 DAYS_MAX = 365
-BENCHES = ("clearing", "ledger", "powerflow", "agents", "day")
+BENCHES = ("clearing", "ledger", "powerflow", "agents", "simulator", "day")
 
 
 def register(app: typer.Typer) -> None:
@@ -47,12 +47,14 @@ def bench(
     from gridpact.studies.bench_day import bench_day
     from gridpact.studies.bench_ledger import bench_ledger
     from gridpact.studies.bench_powerflow import bench_powerflow
+    from gridpact.studies.bench_simulator import bench_simulator
 
     runs: dict[str, Callable[[], Mapping[str, Mapping[str, object]]]] = {
         "clearing": bench_clearing,
         "ledger": bench_ledger,
         "powerflow": bench_powerflow,
         "agents": bench_agents,
+        "simulator": bench_simulator,
         "day": partial(bench_day, 1 if days is None else days),
     }
     results: dict[str, dict[str, object]] = {}

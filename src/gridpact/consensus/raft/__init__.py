@@ -7,7 +7,7 @@ from gridpact.consensus.raft.kinds import (
     raft,
     weighted_raft,
 )
-from gridpact.consensus.raft.membership import ChangeAtApply, JointChange
+from gridpact.consensus.raft.membership import ChangeAtApply, JointChange, Membership
 from gridpact.consensus.raft.messages import RaftMessage
 from gridpact.consensus.raft.records import Stored, first_start, recover
 from gridpact.consensus.raft.replica import RaftReplica, Role, Rules
@@ -15,6 +15,7 @@ from gridpact.consensus.raft.replica import RaftReplica, Role, Rules
 __all__ = [
     "ChangeAtApply",
     "JointChange",
+    "Membership",
     "Profile",
     "RaftMessage",
     "RaftReplica",

@@ -1,0 +1,218 @@
+"""Broken twins: protocols with one thing wrong, each of which the checkers must catch.
+
+A checker that no twin has ever set off proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from gridpact.consensus.configuration import Configuration, configuration_of
+from gridpact.consensus.quorum import CountedQuorum, QuorumRule, WeightMajority
+from gridpact.consensus.raft import ChangeAtApply, JointChange, Profile, RaftReplica, Role, Rules
+from gridpact.consensus.raft.messages import Append, VoteRequest
+from gridpact.consensus.raft.records import Entries, Vote
+from gridpact.consensus.shape import Effect, Event, Persist, ReadReady, Send
+from gridpact.sim.trial import MakeReplica
+
+
+class ForgetfulVoter(RaftReplica):
+    """The vote is not durable."""
+
+    def _note_vote(self) -> None:
+        self._unsaved.append(Vote(self.term, ""))
+
+
+class OldTermCounter(RaftReplica):
+    """Entries of earlier terms are decided by counting. Source: Ongaro 2014, figure 3.7."""
+
+    def _decide(self) -> None:
+        matched = {peer: progress.matched for peer, progress in self._progress.items()}
+        matched[self.name] = min(self._durable, self.log.last_index)
+        reached = self.membership.reached(matched)
+        if reached > self.commit:
+            self._advance(reached)
+
+
+class EagerTruncater(RaftReplica):
+    """What stands behind the place of an append goes, whether it conflicts or not."""
+
+    def _on_append(self, peer: str, message: Append) -> None:
+        first = message.previous_index + 1
+        known = self.log.term_at(message.previous_index) == message.previous_term
+        if message.term == self.term and message.entries and known and first > self.commit:
+            self.log.replace_from(first, [])
+            self._unsaved.append(Entries(first, []))
+        super()._on_append(peer, message)
+
+
+class HastyReplica(RaftReplica):
+    """Messages leave before what they promise is durable."""
+
+    def step(self, event: Event, now_ms: int) -> list[Effect]:
+        """Sends first, then the rest."""
+        effects = super().step(event, now_ms)
+        return sorted(effects, key=lambda effect: not isinstance(effect, Send))
+
+
+class TrustfulVoter(RaftReplica):
+    """Votes for whoever asks first, up to date or not."""
+
+    def _on_vote_request(self, peer: str, request: VoteRequest) -> None:
+        super()._on_vote_request(peer, msgspec.structs.replace(request, last_term=2**62))
+
+
+class BoastfulLeader(RaftReplica):
+    """A leader counts its own entries before they are durable."""
+
+    def _decide(self) -> None:
+        self._durable = self.log.last_index
+        super()._decide()
+
+
+class HastyReader(RaftReplica):
+    """Reads are served without asking whether it still leads."""
+
+    def _on_read(self, token: int) -> None:
+        if self.role is Role.LEADER:
+            self._effects.append(ReadReady(token, self.commit))
+        else:
+            self._refuse(token)
+
+
+class Amnesiac(RaftReplica):
+    """Nothing is made durable but entries: a restart goes back to an old term."""
+
+    def step(self, event: Event, now_ms: int) -> list[Effect]:
+        """Persist keeps its place and loses its votes."""
+        effects = super().step(event, now_ms)
+        return [
+            replace(effect, records=tuple(r for r in effect.records if r[1] != 1))
+            if isinstance(effect, Persist)
+            else effect
+            for effect in effects
+        ]
+
+
+class OneStepChange(JointChange):
+    """New weights count from the log on, but without a joint configuration between."""
+
+    def next_step(
+        self, held: Configuration, weights: Mapping[str, int], rule: QuorumRule
+    ) -> Configuration:
+        """See `ChangeRule.next_step`."""
+        return configuration_of(held.number + 1, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class HalfQuorum(WeightMajority):
+    """Half of the weight is enough."""
+
+    def elects(self, weight: int, count: int, total: int, members: int) -> bool:
+        """See `QuorumRule.elects`."""
+        return 2 * weight >= total
+
+    def commits(self, weight: int, count: int, total: int, members: int) -> bool:
+        """See `QuorumRule.commits`."""
+        return 2 * weight >= total
+
+
+@dataclass(frozen=True, slots=True)
+class CarelessFlexibleQuorum(CountedQuorum):
+    """Few acknowledgements commit, and yet a majority elects."""
+
+    def elects(self, weight: int, count: int, total: int, members: int) -> bool:
+        """See `QuorumRule.elects`."""
+        return 2 * count > members
+
+
+def _same(rules: Rules) -> Rules:
+    return rules
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenTwin:
+    """A protocol with one thing wrong."""
+
+    protocol: str
+    """What it would be without."""
+    rule: frozenset[str]
+    """The properties of which one must be found broken."""
+    seeds: int
+    """Within so many seeds from 0 on it must be caught."""
+    replica: type[RaftReplica] = RaftReplica
+    change: JointChange | ChangeAtApply | None = None
+    quorum: QuorumRule | None = None
+    profile: Profile = Profile.HARDENED
+    """What else it is like."""
+
+    def make(self) -> MakeReplica:
+        """How its replicas are made."""
+
+        def make(name, stored, rules, *rest):  # type: ignore[no-untyped-def]
+            if self.change:
+                rules = replace(rules, change=self.change)
+            if self.quorum:
+                rules = replace(rules, quorum=self.quorum)
+            return self.replica(name, stored, rules, *rest)
+
+        return make
+
+
+BROKEN = {
+    "vote not persisted": BrokenTwin(
+        "raft", frozenset({"votes are durable", "one leader per term"}), 3, ForgetfulVoter
+    ),
+    "nothing but entries persisted": BrokenTwin(
+        "raft", frozenset({"votes are durable"}), 3, Amnesiac
+    ),
+    "old-term entries counted": BrokenTwin(
+        "raft", frozenset({"own-term commits", "leader completeness"}), 40, OldTermCounter
+    ),
+    "matching entries truncated": BrokenTwin(
+        "raft", frozenset({"conflict-only truncation"}), 5, EagerTruncater
+    ),
+    "sent before durable": BrokenTwin(
+        "raft", frozenset({"votes are durable", "durable on a quorum"}), 10, HastyReplica
+    ),
+    "votes for whoever asks": BrokenTwin(
+        "raft", frozenset({"leader completeness"}), 40, TrustfulVoter
+    ),
+    "own entries counted too early": BrokenTwin(
+        "raft", frozenset({"durable on a quorum"}), 15, BoastfulLeader
+    ),
+    "reads without asking": BrokenTwin(
+        "raft",
+        frozenset({"linearizability"}),
+        40,
+        HastyReader,
+    ),
+    "weights count when applied": BrokenTwin(
+        "weighted-raft",
+        frozenset({"quorums meet", "leader completeness"}),
+        15,
+        change=ChangeAtApply(),
+    ),
+    "weights change in one step": BrokenTwin(
+        "weighted-raft",
+        frozenset({"quorums meet", "leader completeness"}),
+        15,
+        change=OneStepChange(),
+    ),
+    "half is enough": BrokenTwin(
+        "raft",
+        frozenset({"quorums meet", "leader completeness", "one leader per term"}),
+        20,
+        quorum=HalfQuorum(),
+    ),
+    "few commit and a majority elects": BrokenTwin(
+        "flexible-raft",
+        frozenset({"quorums meet", "leader completeness"}),
+        15,
+        quorum=CarelessFlexibleQuorum(1),
+    ),
+}
+"""Each with the properties of which one must be found broken, and the seeds that suffice."""
