@@ -7,37 +7,34 @@ records are durable. The simulator and the real node drive the same objects.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+import msgspec
 
 # Events
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, gc=False):
     """Bytes that came over the link of a peer; nothing about them is known to be true."""
 
     peer: str
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class TimerFired:
+class TimerFired(msgspec.Struct, frozen=True, gc=False):
     """A timer that was set has run out."""
 
     timer: str
 
 
-@dataclass(frozen=True, slots=True)
-class Persisted:
+class Persisted(msgspec.Struct, frozen=True, gc=False):
     """The records of a `Persist` are durable."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class Propose:
+class Propose(msgspec.Struct, frozen=True, gc=False):
     """A client wants this decided. The answer is a `Decide` with its payload, or `Refused`."""
 
     token: int
@@ -45,22 +42,19 @@ class Propose:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
+class ReadRequest(msgspec.Struct, frozen=True, gc=False):
     """A client wants to read what is decided now. The answer is `ReadReady` or `Refused`."""
 
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class TransferLeadership:
+class TransferLeadership(msgspec.Struct, frozen=True, gc=False):
     """The host wants somebody else to lead."""
 
     target: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reconfigure:
+class Reconfigure(msgspec.Struct, frozen=True, gc=False):
     """The application has computed other voting weights; the leader lets them be decided."""
 
     token: int
@@ -68,8 +62,7 @@ class Reconfigure:
     """(member, weight), by name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compact:
+class Compact(msgspec.Struct, frozen=True, gc=False):
     """The host has taken a snapshot of everything decided up to a height."""
 
     height: int
@@ -79,32 +72,28 @@ class Compact:
 # Effects
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(msgspec.Struct, frozen=True, gc=False):
     """Make records durable, in this order, before anything that follows."""
 
     records: tuple[bytes, ...]
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Bytes for one peer; they may be lost, delayed, doubled."""
 
     peer: str
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SetTimer:
+class SetTimer(msgspec.Struct, frozen=True, gc=False):
     """Start a timer, or start it again from now."""
 
     timer: str
     delay_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTimer:
+class CancelTimer(msgspec.Struct, frozen=True, gc=False):
     """Stop a timer; one that does not run stays so."""
 
     timer: str
@@ -123,8 +112,7 @@ class Finality(Enum):
     """becomes the firmer the more decisions follow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decide:
+class Decide(msgspec.Struct, frozen=True, gc=False):
     """This payload is decided at this height.
 
     Heights rise; those in between belong to entries of the protocol itself.
@@ -135,24 +123,21 @@ class Decide:
     finality: Finality
 
 
-@dataclass(frozen=True, slots=True)
-class Restore:
+class Restore(msgspec.Struct, frozen=True, gc=False):
     """Everything decided up to a height, as a snapshot: it takes the place of the state."""
 
     height: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ReadReady:
+class ReadReady(msgspec.Struct, frozen=True, gc=False):
     """Reading what is decided up to this height is linearizable for this request."""
 
     token: int
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """A request that this replica cannot serve now."""
 
     token: int
@@ -175,8 +160,7 @@ class Reason(Enum):
     """What no replica that follows the protocol can have sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suspect:
+class Suspect(msgspec.Struct, frozen=True, gc=False):
     """A peer broke the protocol; what it sent was dropped and nothing else changed."""
 
     peer: str

@@ -71,7 +71,11 @@ def tampered(random: Random) -> Lie:
     def lie(send: Send) -> Iterable[Send]:
         place = random.randrange(len(send.data))
         changed = bytes((send.data[place] ^ random.randint(1, 255),))
-        return (replace(send, data=send.data[:place] + changed + send.data[place + 1 :]),)
+        return (
+            msgspec.structs.replace(
+                send, data=send.data[:place] + changed + send.data[place + 1 :]
+            ),
+        )
 
     return lie
 
@@ -96,7 +100,7 @@ def equivocate(
             return (send,)
         body = msgspec.msgpack.decode(send.data, type=Frame).body
         message: RaftMessage = msgspec.msgpack.decode(body, type=RaftMessage)
-        return (replace(send, data=framing.seal(change(message), send.peer)),)
+        return (msgspec.structs.replace(send, data=framing.seal(change(message), send.peer)),)
 
     return lie
 

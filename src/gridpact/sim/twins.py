@@ -90,7 +90,7 @@ class Amnesiac(RaftReplica):
         """Persist keeps its place and loses its votes."""
         effects = super().step(event, now_ms)
         return [
-            replace(effect, records=tuple(r for r in effect.records if r[1] != 1))
+            msgspec.structs.replace(effect, records=tuple(r for r in effect.records if r[1] != 1))
             if isinstance(effect, Persist)
             else effect
             for effect in effects

@@ -374,7 +374,8 @@ class World:
             if host.replica.leader == host.name:
                 self.crash(host)
             return
-        kind = {"sent": Send, "decided": Decide}.get(host.trap)
+        traps: dict[str, type[Send] | type[Decide]] = {"sent": Send, "decided": Decide}
+        kind = traps.get(host.trap)
         for place, effect in enumerate(effects):
             if kind is not None and isinstance(effect, kind):
                 self._take(host, effects[: place + (kind is Send)])

@@ -160,9 +160,9 @@ def restless_voter(rules: Rules, *, asked_to: bool, seed: int = 0) -> tuple[int,
     framing: Framing[RaftMessage] = Framing(CHAIN, "e", RaftMessage, KeyedHash("e"), KeyedHash("e"))
     for round_ in range(5 * REQUESTS):
         term = max(host.replicas[place].term for place in "abcd") + 1
-        data = framing.seal(VoteRequest(term, 0, 0, trial=False, asked_to=asked_to))
+        request = VoteRequest(term, 0, 0, trial=False, asked_to=asked_to)
         for place in "abcd":
-            host.step(place, Received("e", data))
+            host.step(place, Received("e", framing.seal(request, place)))
         if round_ % 5 == 0 and host.leaders():
             host.propose(host.leaders()[0], b"%d" % round_)
         host.run(host.now_us + 20 * US_PER_MS)
