@@ -52,6 +52,8 @@ class Framing(Generic[Message]):
     ) -> None:
         self._chain, self._name = chain, name
         self._signer, self._verifier = signer, verifier
+        self._prefixes: dict[tuple[str, str], bytes] = {}
+        """What a signature covers before the body, by sender and receiver."""
         self._encode = msgspec.msgpack.Encoder().encode
         self._open = msgspec.msgpack.Decoder(Frame).decode
         self._decode = msgspec.msgpack.Decoder(grammar).decode
@@ -96,5 +98,8 @@ class Framing(Generic[Message]):
 
     def _signed(self, sender: str, receiver: str, body: bytes) -> bytes:
         """What a signature covers; names have no zero byte, so nothing is ambiguous."""
-        names = (sender.encode(), b"\x00", receiver.encode(), b"\x00")
-        return b"".join((_TAG, self._chain, *names, body))
+        prefix = self._prefixes.get((sender, receiver))
+        if prefix is None:
+            names = (sender.encode(), b"\x00", receiver.encode(), b"\x00")
+            prefix = self._prefixes[sender, receiver] = b"".join((_TAG, self._chain, *names))
+        return prefix + body

@@ -374,7 +374,7 @@ class World:
             if host.replica.leader == host.name:
                 self.crash(host)
             return
-        traps: dict[str, type[Send] | type[Decide]] = {"sent": Send, "decided": Decide}
+        traps: dict[str, type[Send | Decide]] = {"sent": Send, "decided": Decide}
         kind = traps.get(host.trap)
         for place, effect in enumerate(effects):
             if kind is not None and isinstance(effect, kind):

@@ -5,7 +5,8 @@ Numbers are unsigned; sizes are bounded, so that nobody can make a replica hold 
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -91,24 +92,6 @@ class TimeoutNow(_Message, frozen=True, tag=6):
 RaftMessage = Append | AppendReply | VoteRequest | VoteReply | InstallSnapshot | TimeoutNow
 
 
-def is_sound(message: RaftMessage) -> bool:
-    """Whether some replica that follows the protocol can have sent this, whatever else is true."""
-    match message:
-        case Append():
-            return _begins(message.previous_index, message.previous_term) and _fit(message)
-        case InstallSnapshot():
-            begun = 1 <= message.index_term <= message.term and message.index >= 1
-            return begun and is_usable(message.configuration)
-        case VoteRequest():
-            both = message.trial and message.asked_to
-            known = _begins(message.last_index, message.last_term)
-            return known and message.last_term < message.term and not both
-        case TimeoutNow():
-            return message.term >= 1
-        case _:
-            return True
-
-
 def _begins(index: int, term: int) -> bool:
     """Only the place before the first entry has no term."""
     return (index == 0) == (term == 0)
@@ -116,6 +99,8 @@ def _begins(index: int, term: int) -> bool:
 
 def _fit(message: Append) -> bool:
     """Whether terms rise up to the leader's, and all configurations can be used."""
+    if not _begins(message.previous_index, message.previous_term):
+        return False
     term = message.previous_term
     for entry in message.entries:
         if not max(1, term) <= entry.term:
@@ -129,3 +114,28 @@ def _fit(message: Append) -> bool:
             if not is_usable(configuration):
                 return False
     return max(1, term) <= message.term
+
+
+def _is_request(message: VoteRequest) -> bool:
+    both = message.trial and message.asked_to
+    known = _begins(message.last_index, message.last_term)
+    return known and message.last_term < message.term and not both
+
+
+def _is_snapshot(message: InstallSnapshot) -> bool:
+    begun = 1 <= message.index_term <= message.term and message.index >= 1
+    return begun and is_usable(message.configuration)
+
+
+_SOUND: dict[type, Callable[[Any], bool]] = {
+    Append: _fit,
+    VoteRequest: _is_request,
+    InstallSnapshot: _is_snapshot,
+    TimeoutNow: lambda message: message.term >= 1,
+}
+
+
+def is_sound(message: RaftMessage) -> bool:
+    """Whether some replica that follows the protocol can have sent this, whatever else is true."""
+    check = _SOUND.get(type(message))
+    return check is None or check(message)

@@ -137,6 +137,7 @@ class RaftReplica:
         self.log = Log(stored)
         self.commit = stored.snapshot.index
         self.membership = Membership(self._configuration(), rules.quorum)
+        self._speakers = (self.membership, self._contacts | self.membership.members)
         self._random, self._framing = random, framing
         self._effects: list[Effect] = []
         self._unsaved: list[RaftRecord] = []
@@ -182,11 +183,13 @@ class RaftReplica:
     def step(self, event: Event, now_ms: int) -> list[Effect]:
         """See `Replica.step`."""
         # ours: a clock that goes back stands still, so that no wait grows by the step
-        self._now_ms += max(0, now_ms - self._host_ms)
+        if now_ms > self._host_ms:
+            self._now_ms += now_ms - self._host_ms
         self._host_ms = now_ms
+        if type(event) is Received:  # most of all events
+            self._receive(event.peer, event.data)
+            return self._finish()
         match event:
-            case Received(peer, data):
-                self._receive(peer, data)
             case TimerFired(timer):
                 if timer == ELECTION:
                     self._on_election_timer()
@@ -241,27 +244,28 @@ class RaftReplica:
         if isinstance(message, Suspect):
             self._effects.append(message)
             return
-        if message.term > self.term + TERMS_AHEAD_MAX:
+        ahead = message.term - self.term
+        if ahead > TERMS_AHEAD_MAX:
             self._effects.append(Suspect(peer, Reason.FUTURE_TERM, data[:EVIDENCE_MAX]))
             return
         if not is_sound(message) or self._denies(message, peer):
             self._effects.append(Suspect(peer, Reason.CONTRADICTION, data[:EVIDENCE_MAX]))
             return
-        trial = isinstance(message, VoteRequest | VoteReply) and message.trial
-        if message.term > self.term and not trial and not self._keeps_to_leader(message):
-            self._become_follower(message.term, "")
+        if ahead > 0:
+            trial = isinstance(message, VoteRequest | VoteReply) and message.trial
+            if not trial and not self._keeps_to_leader(message):
+                self._become_follower(message.term, "")
         self._receivers[type(message)](peer, message)
 
     def _known(self) -> frozenset[str]:
         """Who may speak: the members, and those of configurations that may still come back."""
-        names = self._contacts | self.membership.members
         if len(self.log.configurations) == 1:
-            return names
-        return names.union(
-            voter.name
-            for _, configuration in self.log.configurations
-            for voter in (*configuration.voters, *configuration.before)
-        )
+            if self._speakers[0] is not self.membership:
+                self._speakers = (self.membership, self._contacts | self.membership.members)
+            return self._speakers[1]
+        held = (configuration for _, configuration in self.log.configurations)
+        both = (voter.name for one in held for voter in (*one.voters, *one.before))
+        return self._contacts.union(self.membership.members, both)
 
     def _denies(self, message: RaftMessage, peer: str) -> bool:
         """Whether a leader's message goes against a decision, or against who leads the term.
