@@ -75,7 +75,7 @@ class DayTrader:
         self.fullest_book: Book | None = None
         """Orders of the slot with the most trades so far."""
         self.clearing_s = 0.0
-        """Time from asking for `cleared` to its receipt, over all slots."""
+        """Time from closing the gate to the receipt of `cleared`, over all slots."""
         self._trade_prices: list[int] = []
         self._fullest = (-1, -1)
 
@@ -95,13 +95,13 @@ class DayTrader:
     async def _day(self, first: int, end: int, progress: Progress | None) -> list[SlotResult]:
         """One day from opening to closing date."""
         self.population.begin_day(first, end, self._trade_prices)
-        await self._move(Phase.OPEN, first, end)
+        await self._move(first, end, Phase.OPEN)
         day = []
         for index in range(first, end):
             came = await self._slot(index)
             if not self.metering.by_day:
                 await self.desk.send_sound(self.metering.of_slot(index))
-                await self._settle(index, index + 1)
+                await self._move(index, index + 1, Phase.METERED, Phase.SETTLED)
             (state,) = await self._states(index, index + 1)
             self._trade_prices.append(state.reference_price_micro_per_kwh)
             day.append(self._result(came, state))
@@ -109,9 +109,9 @@ class DayTrader:
                 progress(index + 1, len(self.profiles.slots), day[-1])
         if self.metering.by_day:
             await self.desk.send_sound(self.metering.of_day(first, end))
-            await self._settle(first, end)
+            await self._move(first, end, Phase.METERED, Phase.SETTLED)
         await self.desk.send_sound(self.metering.late_of_day(first, end))
-        await self._move(Phase.FINAL, first, end)
+        await self._move(first, end, Phase.FINAL)
         final = await self._states(first, end)
         return [
             dataclasses.replace(slot, state=state) for slot, state in zip(day, final, strict=True)
@@ -121,12 +121,12 @@ class DayTrader:
         """One delivery slot from orders to delivery."""
         expected_wh = self.population.orders_wh(index)
         placed = await self.orders.place(index, expected_wh, self.prices[index])
-        await self._move(Phase.CLOSED, index, index + 1)
         if self.orders.sealed:
+            await self._move(index, index + 1, Phase.CLOSED)
             await self.orders.reveal(index)
-            await self._move(Phase.REVEALED, index, index + 1)
+        gate = Phase.REVEALED if self.orders.sealed else Phase.CLOSED
         started = time.perf_counter()
-        await self._move(Phase.CLEARED, index, index + 1)
+        await self._move(index, index + 1, gate, Phase.CLEARED)
         self.clearing_s += time.perf_counter() - started
         trades = await self.orders.trades(index, placed)
         self._keep_fullest(index, placed, trades)
@@ -135,7 +135,7 @@ class DayTrader:
         if self.lines is not None and trades:
             cuts = self.lines.cuts(expected_wh, traded_wh, trades)
             await self._curtail(index, cuts)
-        await self._move(Phase.DELIVERED, index, index + 1)
+        await self._move(index, index + 1, Phase.DELIVERED)
         ordered_wh = self._ordered(placed)
         self.orders.learn(ordered_wh, traded_wh)
         delivered = self.population.deliver(
@@ -159,12 +159,12 @@ class DayTrader:
             for start in range(0, len(trades), CUTS_PER_TRANSACTION)
         )
 
-    async def _settle(self, first: int, end: int) -> None:
-        await self._move(Phase.METERED, first, end)
-        await self._move(Phase.SETTLED, first, end)
-
-    async def _move(self, phase: Phase, first: int, end: int) -> None:
-        await self.desk.move(phase, self.profiles.slots[first].start_s, end - first)
+    async def _move(self, first: int, end: int, *phases: Phase) -> None:
+        """Walk a range of slots through phases between which nobody else has anything to say."""
+        start_s = self.profiles.slots[first].start_s
+        await self.desk.send_sound(
+            [self.desk.phase(phase, start_s, end - first) for phase in phases]
+        )
 
     async def _states(self, first: int, end: int) -> list[SlotState]:
         """Public states of a range of slots."""

@@ -46,11 +46,11 @@ class Desk:
         """The operator's next transaction."""
         return self.by(OPERATOR, kind, body, payload)
 
-    async def move(self, phase: Phase, first_start_s: int, slots: int) -> None:
-        """Move a range of slots one phase on."""
+    def phase(self, phase: Phase, first_start_s: int, slots: int) -> Signed:
+        """Moves a range of slots one phase on; to be sent in the order written."""
         self._phase += 1
         body = MovePhase(self.market, self._phase, phase, first_start_s, slots, 0)
-        await self.send_sound([self.by_operator(Kind.PHASE, body)])
+        return self.by_operator(Kind.PHASE, body)
 
     async def send_sound(self, transactions: Iterable[Signed]) -> None:
         """Send what the rules cannot refuse a careful operator or meter."""
