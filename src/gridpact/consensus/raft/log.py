@@ -85,6 +85,12 @@ class Log:
             index -= 1
         return index
 
+    def next_try(self, previous: int, commit: int) -> int:
+        """Where a leader should try next: past the own log, or before a term that differs."""
+        if previous > self.last_index:
+            return self.last_index + 1
+        return max(self.first_of_term(previous), commit + 1)
+
     def configuration_at(self, index: int) -> Configuration:
         """The last configuration at or before an index."""
         for place, configuration in reversed(self.configurations):

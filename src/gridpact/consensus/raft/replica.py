@@ -735,7 +735,8 @@ class RaftReplica:
                 return
             entries, previous = message.entries[skipped:], self.log.snapshot.index
         elif self.log.term_at(previous) != message.previous_term:
-            self._send(peer, AppendReply(self.term, False, self._hint(previous), message.question))
+            index = self.log.next_try(previous, self.commit)
+            self._send(peer, AppendReply(self.term, False, index, message.question))
             return
         else:
             entries = message.entries
@@ -762,12 +763,6 @@ class RaftReplica:
 
     def _confirm(self, peer: str, index: int, question: int) -> None:
         self._send(peer, AppendReply(self.term, True, index, question))
-
-    def _hint(self, previous: int) -> int:
-        """Where the leader should try next: past the own log, or before a term that differs."""
-        if previous > self.log.last_index:
-            return self.log.last_index + 1
-        return max(self.log.first_of_term(previous), self.commit + 1)
 
     def _on_install_snapshot(self, peer: str, message: InstallSnapshot) -> None:
         """Source: [ONGARO14], section 5.3. Ours: in one message, up to the size of a frame."""
