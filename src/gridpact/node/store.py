@@ -31,6 +31,11 @@ from gridpact.node.tables import NAMESPACE_BY_NAME, TOTALS, LedgerTables, transl
 DATABASE = "ledger.sqlite"
 GENESIS = "genesis.json"
 LOCK = "lock"
+CACHE_KIB = 32_768
+"""Pages that a writer keeps: hashes and keys fall anywhere in their indexes, and a year of them
+does not fit SQLite's own 2 MB."""
+CHECKPOINT_PAGES = 8_000
+"""Of the log before it is written back: the same index page changes in many blocks."""
 WIPE_WAITS_MS = 2_000
 """How long old bytes wait for readers to end before somebody is asked to end them."""
 
@@ -339,4 +344,6 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     if mode != "ro":
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     return connection
