@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED := $(INSTALL) --constraint constraints.txt
-.PHONY: demo test lint check bench fuzz kill golden constraints clean
+SEEDS ?= 0:200
+.PHONY: demo test lint check bench fuzz kill sim golden constraints clean
 
 demo: .venv/.run          ## one trading day: ledger, settlement, report in out/demo
 	$(BIN)/gridpact run --out out/demo --replace $(ARGS)
@@ -19,6 +20,8 @@ fuzz: .venv/.run          ## broken bytes at every door
 	$(BIN)/gridpact fuzz --count 100000 $(ARGS)
 kill: .venv/.run          ## a writer killed at random moments, then audited
 	$(BIN)/gridpact kill --rounds 200 $(ARGS)
+sim: .venv/.run           ## Raft under faults; SEEDS=0:2000 for more
+	for kind in raft weighted-raft flexible-raft; do $(BIN)/gridpact simulate $$kind --seeds $(SEEDS) || exit 1; done
 golden: .venv/.test       ## rewrite the golden files; read the diff before committing it
 	$(BIN)/python -m pytest tests/golden --update-golden $(ARGS)
 constraints: .venv/.made  ## pin the newest versions that pyproject.toml allows
