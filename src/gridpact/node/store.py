@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from gridpact.codec import encode
-from gridpact.contracts import BlockResult, Candidate
+from gridpact.contracts import BlockResult, Candidate, Unreadable
 from gridpact.contracts.genesis import Genesis, genesis_from_json, genesis_to_json
 from gridpact.errors import InputError, Problem, StoreError
 from gridpact.files import sync_folder, write_durably
@@ -190,7 +190,10 @@ class LedgerStore(LedgerTables):
             self._db.execute("INSERT INTO meta VALUES ('store_version', ?)", (STORE_VERSION,))
 
     def save_block(
-        self, proposal: Proposal, candidates: list[Candidate], result: BlockResult
+        self,
+        proposal: Proposal,
+        candidates: Sequence[Candidate | Unreadable],
+        result: BlockResult,
     ) -> None:
         """Make one block durable, whole or not at all.
 
@@ -220,7 +223,7 @@ class LedgerStore(LedgerTables):
                 [
                     (first + i, candidate.sealed)
                     for i, candidate in enumerate(candidates)
-                    if candidate.sealed
+                    if isinstance(candidate, Candidate) and candidate.sealed
                 ],
             )
             self._db.executemany(

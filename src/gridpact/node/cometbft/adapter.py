@@ -1,0 +1,399 @@
+"""The sixteen requests of ABCI, answered by one application, its ledger and the payloads beside.
+
+A block is executed by `finalize_block` and becomes durable in `commit`, in one transaction of the
+ledger. Whatever crashes in between, `info` says where the disk is and CometBFT sends again what is
+missing. A block without transactions leaves no trace in the ledger: its hash stays that of the last
+record, so an idle chain stands still (ADR 026).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import structlog
+
+from gridpact import __version__
+from gridpact.codec import sha256
+from gridpact.contracts import Application, BlockResult, Candidate, Unreadable, judge_payload
+from gridpact.contracts.genesis import APP_VERSION, Genesis
+from gridpact.errors import InputError, Problem, invariant
+from gridpact.ledger.blocks import FORMAT_VERSION, EngineState, Proposal, Receipt, record_hash
+from gridpact.ledger.envelope import Transaction
+from gridpact.model import Verdict
+from gridpact.node.cometbft import messages as abci
+from gridpact.node.cometbft.payloads import Payloads
+from gridpact.node.cometbft.protobuf import Message
+from gridpact.node.cometbft.queries import answer_query
+from gridpact.node.cometbft.weights import weight_changes
+from gridpact.node.embedded import catch_up
+from gridpact.node.signature_worker import verify_signature
+from gridpact.node.store import LedgerStore
+
+ENGINE = "cometbft"
+PROPOSAL_WAITS_S = 2.0
+"""How long a proposal's missing payloads are asked for before it is rejected; it comes again."""
+DECIDED_WAITS_S = 5.0
+"""How long before missing payloads of a decided block are asked for again, and a line is logged."""
+CHECKED_MAX = 100_000
+"""Transactions whose signature check is remembered."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Fetch(Protocol):
+    """Asks other validators for payloads."""
+
+    async def __call__(self, ids: Collection[bytes], timeout_s: float) -> None:
+        """Ask for payloads by transaction id; returns when all came, or after the time.
+
+        What comes is handed to `Adapter.take`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A block that was executed and is not durable yet."""
+
+    height: int
+    hash: bytes
+    proposal: Proposal
+    candidates: list[Candidate | Unreadable]
+    result: BlockResult | None
+    """None for a block without transactions."""
+
+
+def cometbft_state(genesis: Genesis) -> EngineState:
+    """What this engine says about itself in the engine root."""
+    validators = sorted((v.party, v.weight) for v in genesis.validators)
+    return EngineState(ENGINE, 0, 0, validators)
+
+
+def chain_id(genesis_hash: bytes) -> str:
+    """CometBFT's name of a chain: at most 50 characters, and no two chains share it."""
+    return f"gridpact-{genesis_hash.hex()[:32]}"
+
+
+def app_state(genesis_hash: bytes) -> bytes:
+    """What the genesis file of CometBFT says about ours: JSON, its hash."""
+    return b'"' + genesis_hash.hex().encode() + b'"'
+
+
+async def nobody_asked(ids: Collection[bytes], timeout_s: float) -> None:
+    """A validator without others: there is nobody to ask."""
+    await asyncio.sleep(timeout_s)
+
+
+class Adapter:
+    """Answers CometBFT."""
+
+    def __init__(self, store: LedgerStore, beside: Path) -> None:
+        self.store = store
+        self.payloads = Payloads(beside)
+        self.fetch: Fetch = nobody_asked
+        self.settled: Callable[[Sequence[Receipt]], None] = lambda _: None
+        """Told the receipts of a block once it is durable."""
+        self.refused: Callable[[bytes, Verdict], None] = lambda _id, _verdict: None
+        """Told what this node's mempool does not take, or not any more."""
+        self.weights: Callable[[], tuple[Mapping[bytes, int], Mapping[bytes, int]]] | None = None
+        """Voting weights by key after a block: (those in force, those wanted); None: they stay."""
+        self._checked: dict[bytes, Candidate] = {}
+        self._nonces: dict[str, int] = {}
+        """Last nonce of each sender in CometBFT's mempool."""
+        self._pending: _Pending | None = None
+        self.at_rest = asyncio.Event()
+        """No block is between execution and disk."""
+        self._answers: dict[int, Callable[[Any], Any]] = {
+            abci.ECHO: lambda request: request,
+            abci.INFO: self._info,
+            abci.INIT_CHAIN: self._init_chain,
+            abci.QUERY: self._query,
+            abci.CHECK_TX: self._check_tx,
+            abci.COMMIT: self._commit,
+            abci.LIST_SNAPSHOTS: lambda _: abci.ResponseListSnapshots(),
+            abci.OFFER_SNAPSHOT: lambda _: abci.ResponseResult(abci.REJECT_FORMAT),
+            abci.LOAD_SNAPSHOT_CHUNK: lambda _: abci.ResponseLoadSnapshotChunk(),
+            abci.APPLY_SNAPSHOT_CHUNK: lambda _: abci.ResponseResult(abci.ABORT),
+            abci.PREPARE_PROPOSAL: self._prepare_proposal,
+            abci.PROCESS_PROPOSAL: self._process_proposal,
+            abci.EXTEND_VOTE: lambda _: abci.ResponseExtendVote(),
+            abci.VERIFY_VOTE_EXTENSION: self._verify_vote_extension,
+            abci.FINALIZE_BLOCK: self._finalize_block,
+        }
+        self._load()
+
+    def _load(self) -> None:
+        """Take the state from the disk."""
+        genesis = self.store.genesis
+        self.application = Application(genesis, cometbft_state(genesis), verify_signature)
+        catch_up(self.application, self.store)
+        found = self.payloads.cometbft_height(self.application.height)
+        if found is None and self.application.height:
+            text = "its file of payloads and heights is missing; begin with an empty folder"
+            raise InputError([Problem(str(self.store.folder), text)])
+        self.height = found or 0
+        self._pending = None
+        self.at_rest.set()
+
+    async def answer(self, number: int, request: Message) -> Message:
+        """Answer a request of CometBFT; whatever it raises ends the validator."""
+        found = self._answers[number](request)
+        return cast(Message, await found if asyncio.iscoroutine(found) else found)
+
+    def close(self) -> None:
+        """Give the files free."""
+        self.payloads.close()
+        self.store.close()
+
+    # Payloads
+
+    def take(self, envelope: bytes, sealed: bytes) -> bool:
+        """Keep a payload that belongs to an envelope; False when it does not, or there is no room.
+
+        Whoever sends it need not be trusted.
+        """
+        transaction = self._readable(envelope)
+        if isinstance(transaction, Verdict) or not sealed:
+            return False
+        if judge_payload(transaction, sealed, self.application.rules) != Verdict.ACCEPTED:
+            return False
+        party = self.application.party(transaction.envelope.sender)
+        if party is not None and transaction.envelope.nonce <= party.nonce:
+            return False
+        return self.payloads.take(transaction.id, sealed)
+
+    def held(self, ids: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+        """(envelope, payload) of those that are here, waiting or in the ledger."""
+        found: list[tuple[bytes, bytes]] = []
+        heights: dict[int, list[bytes]] = {}
+        for transaction_id in ids:
+            candidate = self._checked.get(transaction_id)
+            sealed = self.payloads.get(transaction_id)
+            if candidate is not None and sealed is not None:
+                found.append((candidate.transaction.raw, sealed))
+            elif (place := self.store.find_transaction(transaction_id)) is not None:
+                heights.setdefault(place[0], []).append(transaction_id)
+        for height, wanted in heights.items():
+            found += [
+                (row.envelope, row.sealed)
+                for row in self.store.transactions(height)
+                if row.id in wanted and row.sealed
+            ]
+        return found
+
+    def _is_on_its_way(self, transaction_id: bytes) -> bool:
+        """Whether the transaction is in the block that is being executed."""
+        return self._pending is not None and any(
+            sha256(raw) == transaction_id for raw in self._pending.proposal.transactions
+        )
+
+    # Info, first block
+
+    def _info(self, request: abci.RequestInfo) -> abci.ResponseInfo:
+        hash_ = self.application.last_hash if self.height else b""
+        return abci.ResponseInfo("gridpact", __version__, APP_VERSION, self.height, hash_)
+
+    def _init_chain(self, request: abci.RequestInitChain) -> abci.ResponseInitChain:
+        """The state at height 0 is in the ledger already; here we see whether it is the same chain.
+
+        Raises:
+            InputError: another chain, or other voting weights than those of the genesis.
+        """
+        genesis_hash = self.application.genesis_hash
+        problems = []
+        if request.chain_id != chain_id(genesis_hash):
+            text = f"{request.chain_id!r} is not this chain, {chain_id(genesis_hash)!r}"
+            problems.append(Problem("chain_id", text))
+        if request.app_state_bytes != app_state(genesis_hash):
+            problems.append(Problem("app_state", f"is not {app_state(genesis_hash).decode()}"))
+        if request.initial_height != 1:
+            problems.append(Problem("initial_height", f"{request.initial_height} is not 1"))
+        powers = sorted(validator.power for validator in request.validators)
+        weights = sorted(validator.weight for validator in self.store.genesis.validators)
+        if powers != weights:
+            problems.append(Problem("validators", f"weights {powers} are not those of {weights}"))
+        if problems:
+            raise InputError(problems)
+        return abci.ResponseInitChain((), genesis_hash)
+
+    # Mempool
+
+    def _check_tx(self, request: abci.RequestCheckTx) -> abci.ResponseCheckTx:
+        candidate = self._candidate(request.tx)
+        if isinstance(candidate, Unreadable):
+            self.refused(candidate.transaction_id, candidate.verdict)
+            return abci.ResponseCheckTx(int(candidate.verdict), candidate.verdict.name)
+        envelope = candidate.transaction.envelope
+        verdict = self.application.check_tx(candidate, self._nonces.get(envelope.sender))
+        if verdict == Verdict.ACCEPTED:
+            self._nonces[envelope.sender] = envelope.nonce
+            return abci.ResponseCheckTx()
+        party = self.application.party(envelope.sender)
+        waits = verdict == Verdict.NONCE_USED and party and party.nonce < envelope.nonce
+        if not waits and not self._is_on_its_way(candidate.transaction.id):
+            self._forget([candidate.transaction.id])
+            self.refused(candidate.transaction.id, verdict)
+        return abci.ResponseCheckTx(int(verdict), verdict.name)
+
+    def _readable(self, raw: bytes) -> Transaction | Verdict:
+        known = self._checked.get(sha256(raw))
+        return known.transaction if known is not None else self.application.readable(raw)
+
+    def _candidate(self, raw: bytes) -> Candidate | Unreadable:
+        """A transaction with its payload, if that is here, and the check of its signature.
+
+        What has been checked under the sender's present key is not checked again.
+        """
+        transaction_id = sha256(raw)
+        known = self._checked.get(transaction_id)
+        transaction = known.transaction if known else self.application.readable(raw)
+        if isinstance(transaction, Verdict):
+            return Unreadable(transaction_id, transaction)
+        sealed = self.payloads.get(transaction_id) or b""
+        party = self.application.party(transaction.envelope.sender)
+        key = party.public_key if party is not None else b""
+        if known is not None and known.checked_key == key:
+            good = known.signature_good
+        else:
+            signature = transaction.envelope.signature
+            good = bool(key) and verify_signature(key, transaction.digest, signature)
+        candidate = Candidate(transaction, sealed, key, good)
+        if key and len(self._checked) < CHECKED_MAX:
+            self._checked[transaction_id] = candidate
+        return candidate
+
+    def _forget(self, ids: Collection[bytes]) -> None:
+        for transaction_id in ids:
+            self._checked.pop(transaction_id, None)
+        self.payloads.drop(ids)
+
+    # Consensus
+
+    def _prepare_proposal(
+        self, request: abci.RequestPrepareProposal
+    ) -> abci.ResponsePrepareProposal:
+        """Of what waits, what the application would accept; what lacks its payload waits on."""
+        found = [self._candidate(raw) for raw in request.txs]
+        readable = [candidate for candidate in found if isinstance(candidate, Candidate)]
+        time_s = max(0, request.time.seconds)
+        _, chosen = self.application.prepare_proposal(readable, time_s)
+        return abci.ResponsePrepareProposal(tuple(c.transaction.raw for c in chosen))
+
+    async def _process_proposal(self, request: abci.RequestBlock) -> abci.ResponseResult:
+        """Accept what the application accepts, once all payloads are here and on the disk."""
+        accepted = abci.ResponseResult(abci.ACCEPT)
+        rejected = abci.ResponseResult(abci.REJECT_PROPOSAL)
+        if request.height != self.height + 1 or request.time.seconds < 0:
+            return rejected
+        if not request.txs:
+            return accepted
+        if missing := self._missing(request.txs):
+            await self.fetch(missing, PROPOSAL_WAITS_S)
+        if missing := self._missing(request.txs):
+            _log.warning("proposal rejected", height=request.height, payloads_missing=len(missing))
+            return rejected
+        candidates = [self._candidate(raw) for raw in request.txs]
+        if not self.application.process_proposal(self._proposal(request), candidates):
+            _log.warning("proposal rejected", height=request.height, reason="not by the rules")
+            return rejected
+        self.payloads.keep(_sealed(candidates), self.application.height + 1, request.height)
+        return accepted
+
+    def _verify_vote_extension(
+        self, request: abci.RequestVerifyVoteExtension
+    ) -> abci.ResponseResult:
+        """Nobody adds anything."""
+        empty = not request.vote_extension
+        return abci.ResponseResult(abci.ACCEPT if empty else abci.REJECT_PROPOSAL)
+
+    async def _finalize_block(self, request: abci.RequestBlock) -> abci.ResponseFinalizeBlock:
+        """Execute a decided block, waiting for payloads as long as it takes."""
+        if self._pending is not None and self._pending.hash != request.hash:
+            _log.warning("executed block left behind", height=self._pending.height)
+            self._load()
+        if self._pending is None:
+            invariant(
+                request.height == self.height + 1,
+                f"CometBFT is at {request.height}, the ledger at {self.height}",
+            )
+            while missing := self._missing(request.txs):
+                _log.warning("decided block waits", height=request.height, payloads=len(missing))
+                await self.fetch(missing, DECIDED_WAITS_S)
+            self._pending = self._executed(request)
+        pending = self._pending
+        if pending.result is None:
+            return abci.ResponseFinalizeBlock((), (), self.application.last_hash)
+        results = [abci.ExecTxResult(r.verdict, r.postings_hash) for r in pending.result.receipts]
+        hash_ = record_hash(pending.result.record)
+        return abci.ResponseFinalizeBlock(tuple(results), self._weight_changes(), hash_)
+
+    def _executed(self, request: abci.RequestBlock) -> _Pending:
+        proposal = self._proposal(request)
+        candidates = [self._candidate(raw) for raw in request.txs]
+        result = None
+        if candidates:
+            self.at_rest.clear()
+            result = self.application.finalize_block(proposal, candidates)
+        return _Pending(request.height, request.hash, proposal, candidates, result)
+
+    def _commit(self, _: Message) -> abci.ResponseCommit:
+        """Make the executed block durable: first where CometBFT is, then the block itself."""
+        pending = self._pending
+        if pending is None:
+            raise InputError([Problem("commit", "no block has been executed")])
+        application = self.application
+        if pending.result is None:
+            self.payloads.keep({}, application.height, pending.height)
+        else:
+            self.payloads.keep({}, application.height + 1, pending.height)
+            self.store.save_block(pending.proposal, pending.candidates, pending.result)
+            application.commit(pending.result)
+        self.height = pending.height
+        self._pending = None
+        self._nonces.clear()  # what still waits is checked again before anything new
+        self.at_rest.set()
+        if pending.result is not None:
+            self._forget([receipt.transaction for receipt in pending.result.receipts])
+            self.settled(pending.result.receipts)
+        return abci.ResponseCommit()
+
+    def _proposal(self, request: abci.RequestBlock) -> Proposal:
+        application = self.application
+        time_s = max(0, request.time.seconds)
+        transactions = list(request.txs)
+        return Proposal(
+            FORMAT_VERSION, application.height + 1, time_s, application.last_hash, transactions
+        )
+
+    def _missing(self, raws: Sequence[bytes]) -> list[bytes]:
+        """Ids of the transactions that name a payload which is not here."""
+        found = [self._candidate(raw) for raw in raws]
+        return [
+            candidate.transaction.id
+            for candidate in found
+            if isinstance(candidate, Candidate)
+            and candidate.transaction.envelope.payload_hash
+            and self.payloads.get(candidate.transaction.id) is None
+        ]
+
+    def _weight_changes(self) -> tuple[abci.ValidatorUpdate, ...]:
+        """What CometBFT is told to change, effective two heights later."""
+        return () if self.weights is None else tuple(weight_changes(*self.weights()))
+
+    # Reads
+
+    async def _query(self, request: abci.RequestQuery) -> abci.ResponseQuery:
+        """Between blocks, so that a value and its proof are of the same one."""
+        await self.at_rest.wait()
+        return answer_query(self.application, self.store, self.height, request)
+
+
+def _sealed(candidates: Sequence[Candidate | Unreadable]) -> dict[bytes, bytes]:
+    return {
+        candidate.transaction.id: candidate.sealed
+        for candidate in candidates
+        if isinstance(candidate, Candidate) and candidate.sealed
+    }

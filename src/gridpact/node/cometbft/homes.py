@@ -1,0 +1,243 @@
+"""Folders of validators: keys, genesis file and configuration as CometBFT 0.38 reads them.
+
+Only what differs from CometBFT's defaults is written. The keys are made here, with the operating
+system's randomness; the validator's key is CometBFT's own and signs blocks, nothing of ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from nacl.bindings import crypto_sign_keypair
+
+from gridpact.contracts.genesis import Genesis, genesis_hash, genesis_to_json
+from gridpact.errors import InputError, Problem
+from gridpact.files import write_durably
+from gridpact.node.cometbft.adapter import app_state, chain_id
+from gridpact.node.cometbft.rpc import BATCH_MAX
+
+BLOCK_BYTES_MAX = 4 * 2**20
+UNIX_PATH_MAX = 100
+"""Longer paths do not fit a Unix socket's address; a TCP port is used instead."""
+NODE = "node.json"
+GENESIS = "genesis.json"
+COMETBFT = "cometbft"
+"""Files and folders of a validator."""
+_CONFIG = """\
+proxy_app = "{proxy_app}"
+moniker = "{name}"
+abci = "socket"
+log_level = "{log_level}"
+
+[rpc]
+laddr = "tcp://{host}:{rpc_port}"
+max_request_batch_size = {batch_max}
+max_body_bytes = 8388608
+
+[p2p]
+laddr = "tcp://{host}:{p2p_port}"
+persistent_peers = "{peers}"
+addr_book_strict = false
+allow_duplicate_ip = true
+pex = false
+flush_throttle_timeout = "10ms"
+
+[mempool]
+size = 100000
+max_txs_bytes = 268435456
+cache_size = 200000
+
+[consensus]
+timeout_propose = "{propose_ms}ms"
+timeout_propose_delta = "500ms"
+timeout_commit = "{commit_ms}ms"
+create_empty_blocks = false
+peer_gossip_sleep_duration = "10ms"
+
+[tx_index]
+indexer = "null"
+"""
+
+
+class NodeSettings(msgspec.Struct, frozen=True):
+    """What a validator's process needs to know, as `node.json` in its folder."""
+
+    name: str
+    """Party id of the validator."""
+    proxy_app: str
+    """Where our application listens for CometBFT."""
+    host: str
+    rpc_port: int
+    """Where CometBFT takes transactions."""
+    link_port: int
+    """Where this validator takes payloads."""
+    peers: list[tuple[str, int]]
+    """Where the others do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How fast blocks follow each other."""
+
+    commit_ms: int = 150
+    """Rest after each block, in which votes of slow validators still count."""
+    propose_ms: int = 3000
+    """How long a proposer may take before the next one has its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Keys of one validator and the ports of its three doors."""
+
+    name: str
+    weight: int
+    validator: tuple[bytes, bytes]
+    node: tuple[bytes, bytes]
+    p2p_port: int
+    rpc_port: int
+    link_port: int
+
+
+def free_ports(host: str, count: int) -> list[int]:
+    """Ports that nothing listens on now; somebody else may take one before we do."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for found in sockets:
+            found.bind((host, 0))
+        return [found.getsockname()[1] for found in sockets]
+
+
+def write_homes(
+    folder: Path, genesis: Genesis, *, host: str = "127.0.0.1", timing: Timing | None = None
+) -> list[Path]:
+    """A folder for each validator of the genesis, all on one machine.
+
+    Returns:
+        The folders, in the order of the genesis.
+    Raises:
+        InputError: the folder is there and not empty.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError([Problem(str(folder), "is not empty; choose a new folder")])
+    ports = free_ports(host, 4 * len(genesis.validators))
+    keys = [
+        _Keys(
+            validator.party,
+            validator.weight,
+            crypto_sign_keypair(),
+            crypto_sign_keypair(),
+            *ports[4 * i : 4 * i + 3],
+        )
+        for i, validator in enumerate(genesis.validators)
+    ]
+    document = _genesis_document(genesis, keys)
+    homes = []
+    for i, own in enumerate(keys):
+        home = folder / own.name
+        others = [other for other in keys if other is not own]
+        long = len(str(home / "app.sock")) > UNIX_PATH_MAX
+        proxy_app = f"tcp://{host}:{ports[4 * i + 3]}" if long else f"unix://{home / 'app.sock'}"
+        peers = [(host, other.link_port) for other in others]
+        settings = NodeSettings(own.name, proxy_app, host, own.rpc_port, own.link_port, peers)
+        _write_home(home, own, others, settings, timing or Timing())
+        write_durably(home / COMETBFT / "config" / "genesis.json", document)
+        write_durably(home / GENESIS, genesis_to_json(genesis))
+        homes.append(home)
+    return homes
+
+
+def read_settings(home: Path) -> NodeSettings:
+    """What `write_homes` wrote.
+
+    Raises:
+        InputError: no such file, or not one of ours.
+    """
+    path = home / NODE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=NodeSettings)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InputError([Problem(str(path), f"no settings of a validator: {error}")]) from error
+
+
+def _write_home(
+    home: Path, own: _Keys, others: Sequence[_Keys], settings: NodeSettings, timing: Timing
+) -> None:
+    config, data = home / COMETBFT / "config", home / COMETBFT / "data"
+    for made in (config, data):
+        made.mkdir(parents=True)
+    host = settings.host
+    text = _CONFIG.format(
+        proxy_app=settings.proxy_app,
+        name=own.name,
+        log_level="error",
+        host=host,
+        rpc_port=own.rpc_port,
+        p2p_port=own.p2p_port,
+        peers=",".join(f"{_address(o.node[0]).lower()}@{host}:{o.p2p_port}" for o in others),
+        batch_max=BATCH_MAX,
+        commit_ms=timing.commit_ms,
+        propose_ms=timing.propose_ms,
+    )
+    write_durably(config / "config.toml", text.encode())
+    validator = {"address": _address(own.validator[0]), "pub_key": _public(own.validator[0])}
+    _write_secret(config / "priv_validator_key.json", validator, own.validator[1])
+    _write_secret(config / "node_key.json", {}, own.node[1])
+    state = {"height": "0", "round": 0, "step": 0}
+    write_durably(data / "priv_validator_state.json", json.dumps(state).encode())
+    write_durably(home / NODE, msgspec.json.format(msgspec.json.encode(settings)) + b"\n")
+
+
+def _write_secret(path: Path, fields: Mapping[str, object], secret: bytes) -> None:
+    key = {"type": "tendermint/PrivKeyEd25519", "value": base64.b64encode(secret).decode()}
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({**fields, "priv_key": key}, indent=2), encoding="utf-8")
+
+
+def _genesis_document(genesis: Genesis, keys: Sequence[_Keys]) -> bytes:
+    name = genesis_hash(genesis)
+    document = {
+        "genesis_time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "chain_id": chain_id(name),
+        "initial_height": "1",
+        "consensus_params": {
+            "block": {"max_bytes": str(BLOCK_BYTES_MAX), "max_gas": "-1"},
+            "evidence": {
+                "max_age_num_blocks": "100000",
+                "max_age_duration": "172800000000000",
+                "max_bytes": "1048576",
+            },
+            "validator": {"pub_key_types": ["ed25519"]},
+            "version": {"app": "0"},
+            "abci": {"vote_extensions_enable_height": "0"},
+        },
+        "validators": [
+            {
+                "address": _address(own.validator[0]),
+                "pub_key": _public(own.validator[0]),
+                "power": str(own.weight),
+                "name": own.name,
+            }
+            for own in keys
+        ],
+        "app_hash": "",
+        "app_state": json.loads(app_state(name)),
+    }
+    return json.dumps(document, indent=2).encode()
+
+
+def _address(public_key: bytes) -> str:
+    return hashlib.sha256(public_key).hexdigest()[:40].upper()
+
+
+def _public(public_key: bytes) -> dict[str, str]:
+    value = base64.b64encode(public_key).decode()
+    return {"type": "tendermint/PubKeyEd25519", "value": value}

@@ -1,0 +1,112 @@
+"""One validator: ledger, application, payload link, and CometBFT beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import structlog
+
+from gridpact.contracts.genesis import genesis_from_json
+from gridpact.node.cometbft.adapter import Adapter
+from gridpact.node.cometbft.engine import CometbftEngine
+from gridpact.node.cometbft.homes import COMETBFT, GENESIS, read_settings
+from gridpact.node.cometbft.link import PayloadLink, Peer
+from gridpact.node.cometbft.process import CometbftProcess, find_program
+from gridpact.node.cometbft.rpc import RpcClient
+from gridpact.node.cometbft.server import AbciServer
+from gridpact.node.store import LedgerStore
+
+LEDGER = "ledger"
+BESIDE = "payloads.sqlite"
+
+_log = structlog.get_logger(__name__)
+
+
+class CometbftValidator:
+    """A validator in this process; CometBFT is a child of it."""
+
+    def __init__(self, home: Path, program: Path) -> None:
+        genesis_path = home / GENESIS
+        self._settings = read_settings(home)
+        self._ended = asyncio.Event()
+        self._failure: Exception | None = None
+        if (home / LEDGER).exists():
+            store = LedgerStore.open(home / LEDGER)
+        else:
+            genesis = genesis_from_json(genesis_path.read_bytes(), str(genesis_path))
+            store = LedgerStore.create(home / LEDGER, genesis)
+        try:
+            self.adapter = Adapter(store, home / BESIDE)
+        except BaseException:
+            store.close()
+            raise
+        self.link = PayloadLink(self.adapter, self.adapter.application.genesis_hash)
+        self.adapter.fetch = self.link.fetch
+        self.server = AbciServer(self.adapter.answer, self._failed)
+        self.process = CometbftProcess(program, home / COMETBFT)
+        rpc = RpcClient(self._settings.host, self._settings.rpc_port)
+        self.engine = CometbftEngine(self.adapter, self.link, rpc)
+
+    @classmethod
+    async def start(cls, home: Path, program: Path | None = None) -> CometbftValidator:
+        """Open or make the ledger of a folder that `write_homes` made, and join the network.
+
+        Raises:
+            InputError: no such folder, or no CometBFT.
+            StoreError: the ledger is damaged or used by another process.
+        """
+        validator = cls(home, program or find_program())
+        settings = validator._settings
+        try:
+            peers = [Peer(host, port) for host, port in settings.peers]
+            await validator.link.start(settings.host, settings.link_port, peers)
+            await validator.server.start(settings.proxy_app)
+            validator.process.start()
+        except BaseException:
+            await validator.close()
+            raise
+        return validator
+
+    async def close(self) -> None:
+        """Stop: CometBFT first, so that nothing comes any more."""
+        await self.process.stop()
+        await self.server.close()
+        await self.engine.close()
+        await self.link.close()
+        self.adapter.close()
+
+    async def until_failure(self) -> None:
+        """Wait until something makes this validator stop.
+
+        Raises:
+            Exception: what it was.
+        """
+        await self._ended.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def end(self) -> None:
+        """Make `until_failure` return."""
+        self._ended.set()
+
+    def _failed(self, error: Exception) -> None:
+        """A request could not be answered: nothing more is promised."""
+        self._failure = self._failure or error
+        self.engine.fail(error)
+        self._ended.set()
+
+
+async def serve(home: Path) -> None:
+    """Run a validator until SIGTERM or SIGINT; raises what else made it stop."""
+    validator = await CometbftValidator.start(home)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, validator.end)
+    _log.info("validator started", home=str(home))
+    try:
+        await validator.until_failure()
+    finally:
+        await validator.close()
+        _log.info("validator stopped", height=validator.adapter.height)
