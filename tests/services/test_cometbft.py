@@ -23,7 +23,14 @@ from gridpact.contracts.genesis import Genesis, Validator
 from gridpact.errors import InputError
 from gridpact.inputs import load_profiles, load_scenario
 from gridpact.model import Scenario, Verdict
-from gridpact.node import EmbeddedEngine, EnginePort, LedgerStore, SimulatedKeys, Wallet
+from gridpact.node import (
+    EmbeddedEngine,
+    EnginePort,
+    LedgerStore,
+    SimulatedKeys,
+    Wallet,
+    audit_ledger,
+)
 from gridpact.node.cometbft import CometbftValidator, Timing, find_program, write_homes
 from gridpact.pipeline.day import DayTrader
 from gridpact.pipeline.opening import genesis_of
@@ -197,6 +204,9 @@ def test_four_validators_agree_and_one_that_is_killed_catches_up(short_folder: P
             others.stop()
         assert root == await embedded_root(short_folder / "embedded", genesis, sent)
 
+        for home in homes:
+            report = await asyncio.to_thread(audit_ledger, home / "ledger")
+            assert report.violations == []
         chain = records(homes[0])
         assert len(chain) > 20
         for home in others.homes:

@@ -28,7 +28,7 @@ from gridpact.ledger.blocks import FORMAT_VERSION, Proposal, Record, record_hash
 from gridpact.ledger.envelope import Transaction
 from gridpact.model import SlotState, Verdict
 from gridpact.node.base_state import check_base, check_lines, line_count
-from gridpact.node.embedded import embedded_state
+from gridpact.node.engines import engine_state, stored_engine
 from gridpact.node.history import PublicHistory, differences
 from gridpact.node.signature_worker import verify_signature
 from gridpact.node.store import LedgerStore
@@ -101,9 +101,8 @@ class _Replay:
     def __init__(self, store: LedgerStore, report: AuditReport) -> None:
         self.store = store
         self.report = report
-        self.application = Application(
-            store.genesis, embedded_state(store.genesis), verify_signature
-        )
+        engine = engine_state(store.genesis, stored_engine(store))
+        self.application = Application(store.genesis, engine, verify_signature)
         self.documents: dict[str, list[Document]] = {}
         """Lines that execution wrote, by series."""
         self.base_bills: dict[str, Wire] = {}

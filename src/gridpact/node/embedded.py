@@ -19,12 +19,12 @@ from gridpact.errors import InputError, Problem, StoreError
 from gridpact.ledger.blocks import EngineState, Receipt, Record
 from gridpact.ledger.envelope import Transaction
 from gridpact.model import Verdict
+from gridpact.node.engines import EMBEDDED, engine_state
 from gridpact.node.port import QueryResult, Refusal
 from gridpact.node.signature_worker import verify_signature
 from gridpact.node.store import LedgerStore
 from gridpact.node.verifier import VerifierProcess
 
-ENGINE = "embedded"
 VERIFY_BATCH = 512
 VERIFY_AHEAD = 3
 """Signatures per frame and frames on their way to the worker: what its pipe holds (128 bytes each)
@@ -55,8 +55,7 @@ def wall_time() -> int:
 
 def embedded_state(genesis: Genesis) -> EngineState:
     """What this engine says about itself in the engine root."""
-    validators = sorted((v.party, v.weight) for v in genesis.validators)
-    return EngineState(ENGINE, 0, 0, validators)
+    return engine_state(genesis, EMBEDDED)
 
 
 def catch_up(application: Application, store: LedgerStore) -> None:

@@ -20,6 +20,7 @@ from gridpact.ledger import Account, Document, Entry, account_key, owner_of
 from gridpact.ledger.envelope import Transaction, sign_envelope
 from gridpact.model import BillLine, Clock, LineKind, Party, Phase, Role, SlotState, Verdict
 from gridpact.node.embedded import catch_up, embedded_state, simulated_time
+from gridpact.node.engines import EMBEDDED, stored_engine
 from gridpact.node.keys import SimulatedKeys
 from gridpact.node.personal import require_participant, transactions_about
 from gridpact.node.signature_worker import verify_signature
@@ -66,10 +67,19 @@ def forget_participant(folder: Path, participant: str, seed: int) -> Forgotten:
         operator, key = _operator(entries, SimulatedKeys(seed), seed)
         left = 0
         if closure_key(participant) not in entries:
+            _require_own_blocks(store)
             left = _close(store, application, participant, operator, key)
         return _remove(store, application, participant, left)
     finally:
         store.close()
+
+
+def _require_own_blocks(store: LedgerStore) -> None:
+    """Only the embedded engine's ledger may be given a block here; others are decided together."""
+    engine = stored_engine(store)
+    if engine != EMBEDDED:
+        text = f"the engine {engine} makes its blocks; close the account by a transaction first"
+        raise InputError([Problem(str(store.folder), text)])
 
 
 def _operator(entries: dict[str, Entry], keys: SimulatedKeys, seed: int) -> tuple[str, bytes]:

@@ -19,9 +19,9 @@ import structlog
 from gridpact import __version__
 from gridpact.codec import sha256
 from gridpact.contracts import Application, BlockResult, Candidate, Unreadable, judge_payload
-from gridpact.contracts.genesis import APP_VERSION, Genesis
+from gridpact.contracts.genesis import APP_VERSION
 from gridpact.errors import InputError, Problem, invariant
-from gridpact.ledger.blocks import FORMAT_VERSION, EngineState, Proposal, Receipt, record_hash
+from gridpact.ledger.blocks import FORMAT_VERSION, Proposal, Receipt, record_hash
 from gridpact.ledger.envelope import Transaction
 from gridpact.model import Verdict
 from gridpact.node.cometbft import messages as abci
@@ -30,10 +30,10 @@ from gridpact.node.cometbft.protobuf import Message
 from gridpact.node.cometbft.queries import answer_query
 from gridpact.node.cometbft.weights import weight_changes
 from gridpact.node.embedded import catch_up
+from gridpact.node.engines import COMETBFT, engine_state, stored_engine
 from gridpact.node.signature_worker import verify_signature
 from gridpact.node.store import LedgerStore
 
-ENGINE = "cometbft"
 PROPOSAL_WAITS_S = 2.0
 """How long a proposal's missing payloads are asked for before it is rejected; it comes again."""
 DECIDED_WAITS_S = 5.0
@@ -64,12 +64,6 @@ class _Pending:
     candidates: list[Candidate | Unreadable]
     result: BlockResult | None
     """None for a block without transactions."""
-
-
-def cometbft_state(genesis: Genesis) -> EngineState:
-    """What this engine says about itself in the engine root."""
-    validators = sorted((v.party, v.weight) for v in genesis.validators)
-    return EngineState(ENGINE, 0, 0, validators)
 
 
 def chain_id(genesis_hash: bytes) -> str:
@@ -128,7 +122,10 @@ class Adapter:
     def _load(self) -> None:
         """Take the state from the disk."""
         genesis = self.store.genesis
-        self.application = Application(genesis, cometbft_state(genesis), verify_signature)
+        if self.store.height() and stored_engine(self.store) != COMETBFT:
+            text = "was made by another engine; a validator begins with an empty folder"
+            raise InputError([Problem(str(self.store.folder), text)])
+        self.application = Application(genesis, engine_state(genesis, COMETBFT), verify_signature)
         catch_up(self.application, self.store)
         found = self.payloads.cometbft_height(self.application.height)
         if found is None and self.application.height:
