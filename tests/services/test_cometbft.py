@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import pytest
@@ -31,7 +33,15 @@ from gridpact.node import (
     Wallet,
     audit_ledger,
 )
-from gridpact.node.cometbft import CometbftValidator, Timing, find_program, write_homes
+from gridpact.node.cometbft import (
+    CometbftValidator,
+    Timing,
+    begin_from_peers,
+    find_program,
+    write_homes,
+)
+from gridpact.node.cometbft.homes import read_settings
+from gridpact.node.cometbft.rpc import RpcClient
 from gridpact.pipeline.day import DayTrader
 from gridpact.pipeline.opening import genesis_of
 
@@ -154,10 +164,11 @@ async def until_at(store: LedgerStore, home: Path) -> None:
             await asyncio.sleep(0.1)
 
 
-def records(home: Path) -> list[bytes | None]:
+def records(home: Path) -> list[bytes]:
     store = LedgerStore.open(home / "ledger", writable=False)
     try:
-        return [store.record_bytes(height) for height in range(1, store.height() + 1)]
+        found = map(store.record_bytes, range(1, store.height() + 1))
+        return [data for data in found if data is not None]
     finally:
         store.close()
 
@@ -178,45 +189,91 @@ def test_one_validator_has_the_state_of_the_embedded_engine(short_folder: Path) 
     asyncio.run(run())
 
 
+class Network:
+    """Four validators: the first in this process, the others in their own."""
+
+    def __init__(self, folder: Path, genesis: Genesis) -> None:
+        self.homes = write_homes(folder, genesis, timing=TIMING, snapshots_every=2)
+        self.others = Others(self.homes[1:])
+
+    async def __aenter__(self) -> Self:
+        for home in self.others.homes:
+            self.others.start(home)
+        self.first = await CometbftValidator.start(self.homes[0])
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.first.close()
+        self.others.stop()
+
+    async def all_there(self) -> None:
+        for home in self.others.homes:
+            await until_at(self.first.engine.store, home)
+
+    async def trusted(self) -> tuple[int, str]:
+        """Height and hash of a block, as an operator would read them off a screen."""
+        settings = read_settings(self.homes[0])
+        rpc = RpcClient(settings.host, settings.rpc_port)
+        found = await rpc.call("commit", height=str(self.first.adapter.height - 1))
+        rpc.close()
+        header = found["signed_header"]
+        return int(header["header"]["height"]), header["commit"]["block_id"]["hash"]
+
+
 def test_four_validators_agree_and_one_that_is_killed_catches_up(short_folder: Path) -> None:
+    """Kill -9 in the middle of the day; then wipe another one, which begins with a snapshot."""
     scenario, genesis, keys = small(short_folder / "inputs", 4)
 
     async def run() -> None:
-        homes = write_homes(short_folder / "net", genesis, timing=TIMING)
-        others = Others(homes[1:])
-        for home in others.homes:
-            others.start(home)
-        validator = await CometbftValidator.start(homes[0])
-        victim = homes[3]
-        try:
+        async with Network(short_folder / "net", genesis) as network:
+            others, homes = network.others, network.homes
+            killed, wiped = homes[3], homes[2]
             sent = await trade(
-                validator.engine,
+                network.first.engine,
                 scenario,
                 keys,
-                {30: lambda: others.kill(victim), 60: lambda: others.start(victim)},
+                {30: lambda: others.kill(killed), 60: lambda: others.start(killed)},
             )
             assert len(sent) > 90
-            root = validator.adapter.application.state_map.root
-            for home in others.homes:
-                await until_at(validator.engine.store, home)
-        finally:
-            await validator.close()
-            others.stop()
+            root = network.first.adapter.application.state_map.root
+            await network.all_there()
+
+            others.kill(wiped)
+            wipe(wiped)
+            height, block = await network.trusted()
+            begin_from_peers(wiped, homes[:2], height=height, block=block)
+            others.start(wiped)
+            await network.all_there()
         assert root == await embedded_root(short_folder / "embedded", genesis, sent)
 
+        chain = records(homes[0])
+        assert len(chain) > 20
+        assert records(homes[1]) == records(killed) == chain
+        assert 0 < len(records(wiped)) < len(chain), "it has no block before its snapshot"
         for home in homes:
             report = await asyncio.to_thread(audit_ledger, home / "ledger")
             assert report.violations == []
-        chain = records(homes[0])
-        assert len(chain) > 20
-        for home in others.homes:
-            assert records(home) == chain
-        store = LedgerStore.open(victim / "ledger", writable=False)
-        for envelope, payload in sent:
-            found = store.find_transaction(sha256(envelope))
-            assert found is not None
-            rows = store.transactions(found[0])
-            assert [row.sealed or b"" for row in rows if row.envelope == envelope] == [payload]
-        store.close()
+        payloads = held_payloads(killed)
+        assert [payloads[envelope] for envelope, _ in sent] == [payload for _, payload in sent]
 
     asyncio.run(run())
+
+
+def wipe(home: Path) -> None:
+    """Lose everything but the keys and what was signed last."""
+    data = home / "cometbft" / "data"
+    for path in data.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+    for path in (home / "ledger", home / "snapshots"):
+        shutil.rmtree(path)
+    for path in home.glob("payloads.sqlite*"):
+        path.unlink()
+
+
+def held_payloads(home: Path) -> dict[bytes, bytes]:
+    store = LedgerStore.open(home / "ledger", writable=False)
+    try:
+        return {row.envelope: row.sealed or b"" for row in store.all_transactions()}
+    finally:
+        store.close()

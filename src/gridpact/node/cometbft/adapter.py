@@ -9,6 +9,8 @@ record, so an idle chain stands still (ADR 026).
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from gridpact.codec import sha256
 from gridpact.contracts import Application, BlockResult, Candidate, Unreadable, judge_payload
 from gridpact.contracts.genesis import APP_VERSION
 from gridpact.errors import InputError, Problem, invariant
+from gridpact.files import sync_folder
 from gridpact.ledger.blocks import FORMAT_VERSION, Proposal, Receipt, record_hash
 from gridpact.ledger.envelope import Transaction
 from gridpact.model import Verdict
@@ -28,12 +31,16 @@ from gridpact.node.cometbft import messages as abci
 from gridpact.node.cometbft.payloads import Payloads
 from gridpact.node.cometbft.protobuf import Message
 from gridpact.node.cometbft.queries import answer_query
+from gridpact.node.cometbft.snapshots import Snapshots
 from gridpact.node.cometbft.weights import weight_changes
 from gridpact.node.embedded import catch_up
 from gridpact.node.engines import COMETBFT, engine_state, stored_engine
 from gridpact.node.signature_worker import verify_signature
 from gridpact.node.store import LedgerStore
 
+PAYLOADS = "payloads.sqlite"
+SNAPSHOTS = "snapshots"
+"""Beside the folder of the ledger."""
 PROPOSAL_WAITS_S = 2.0
 """How long a proposal's missing payloads are asked for before it is rejected; it comes again."""
 DECIDED_WAITS_S = 5.0
@@ -84,9 +91,17 @@ async def nobody_asked(ids: Collection[bytes], timeout_s: float) -> None:
 class Adapter:
     """Answers CometBFT."""
 
-    def __init__(self, store: LedgerStore, beside: Path) -> None:
+    def __init__(self, store: LedgerStore, *, snapshots_every: int = 0) -> None:
+        """Continue a ledger; payloads and snapshots lie beside its folder.
+
+        Args:
+            store: the ledger, empty or made by this engine.
+            snapshots_every: after how many of its blocks a snapshot is taken; 0: never.
+        """
+        beside = store.folder.parent
         self.store = store
-        self.payloads = Payloads(beside)
+        self.payloads = Payloads(beside / PAYLOADS)
+        self.snapshots = Snapshots(beside / SNAPSHOTS, snapshots_every, self._begin_with)
         self.fetch: Fetch = nobody_asked
         self.settled: Callable[[Sequence[Receipt]], None] = lambda _: None
         """Told the receipts of a block once it is durable."""
@@ -97,6 +112,8 @@ class Adapter:
         self._checked: dict[bytes, Candidate] = {}
         self._nonces: dict[str, int] = {}
         """Last nonce of each sender in CometBFT's mempool."""
+        self._wanted: set[bytes] = set()
+        """Transactions of a block whose payloads are being asked for."""
         self._pending: _Pending | None = None
         self.at_rest = asyncio.Event()
         """No block is between execution and disk."""
@@ -107,10 +124,10 @@ class Adapter:
             abci.QUERY: self._query,
             abci.CHECK_TX: self._check_tx,
             abci.COMMIT: self._commit,
-            abci.LIST_SNAPSHOTS: lambda _: abci.ResponseListSnapshots(),
-            abci.OFFER_SNAPSHOT: lambda _: abci.ResponseResult(abci.REJECT_FORMAT),
-            abci.LOAD_SNAPSHOT_CHUNK: lambda _: abci.ResponseLoadSnapshotChunk(),
-            abci.APPLY_SNAPSHOT_CHUNK: lambda _: abci.ResponseResult(abci.ABORT),
+            abci.LIST_SNAPSHOTS: lambda _: self.snapshots.on_offer(),
+            abci.OFFER_SNAPSHOT: lambda request: self.snapshots.offer(request, self.store),
+            abci.LOAD_SNAPSHOT_CHUNK: self.snapshots.chunk,
+            abci.APPLY_SNAPSHOT_CHUNK: lambda request: self.snapshots.apply(request, self.store),
             abci.PREPARE_PROPOSAL: self._prepare_proposal,
             abci.PROCESS_PROPOSAL: self._process_proposal,
             abci.EXTEND_VOTE: lambda _: abci.ResponseExtendVote(),
@@ -140,6 +157,21 @@ class Adapter:
         found = self._answers[number](request)
         return cast(Message, await found if asyncio.iscoroutine(found) else found)
 
+    def _begin_with(self, folder: Path, height: int) -> None:
+        """Put a restored ledger in the place of the empty one, the height of CometBFT first."""
+        place = self.store.folder
+        restored = LedgerStore.open(folder, writable=False)
+        ledger = restored.height()
+        restored.close()
+        self.payloads.keep({}, ledger, height)
+        self.store.close()
+        shutil.rmtree(place)
+        folder.rename(place)
+        sync_folder(place.parent)
+        self.store = LedgerStore.open(place)
+        self._load()
+        _log.info("restored from a snapshot", height=height, ledger=ledger)
+
     def close(self) -> None:
         """Give the files free."""
         self.payloads.close()
@@ -160,7 +192,10 @@ class Adapter:
         party = self.application.party(transaction.envelope.sender)
         if party is not None and transaction.envelope.nonce <= party.nonce:
             return False
-        return self.payloads.take(transaction.id, sealed)
+        if transaction.id not in self._wanted and not self.payloads.has_room(len(sealed)):
+            return False
+        self.payloads.take(transaction.id, sealed)
+        return True
 
     def held(self, ids: Collection[bytes]) -> list[tuple[bytes, bytes]]:
         """(envelope, payload) of those that are here, waiting or in the ledger."""
@@ -287,8 +322,7 @@ class Adapter:
             return rejected
         if not request.txs:
             return accepted
-        if missing := self._missing(request.txs):
-            await self.fetch(missing, PROPOSAL_WAITS_S)
+        await self._fetch(self._missing(request.txs), PROPOSAL_WAITS_S)
         if missing := self._missing(request.txs):
             _log.warning("proposal rejected", height=request.height, payloads_missing=len(missing))
             return rejected
@@ -318,7 +352,7 @@ class Adapter:
             )
             while missing := self._missing(request.txs):
                 _log.warning("decided block waits", height=request.height, payloads=len(missing))
-                await self.fetch(missing, DECIDED_WAITS_S)
+                await self._fetch(missing, DECIDED_WAITS_S)
             self._pending = self._executed(request)
         pending = self._pending
         if pending.result is None:
@@ -329,12 +363,19 @@ class Adapter:
 
     def _executed(self, request: abci.RequestBlock) -> _Pending:
         proposal = self._proposal(request)
-        candidates = [self._candidate(raw) for raw in request.txs]
+        candidates = [self._replayed(self._candidate(raw)) for raw in request.txs]
         result = None
         if candidates:
             self.at_rest.clear()
             result = self.application.finalize_block(proposal, candidates)
         return _Pending(request.height, request.hash, proposal, candidates, result)
+
+    def _replayed(self, candidate: Candidate | Unreadable) -> Candidate | Unreadable:
+        """With the payload from the ledger, if only a faulty majority put it in a block again."""
+        if isinstance(candidate, Unreadable) or candidate.sealed:
+            return candidate
+        held = self.held([candidate.transaction.id])
+        return dataclasses.replace(candidate, sealed=held[0][1]) if held else candidate
 
     def _commit(self, _: Message) -> abci.ResponseCommit:
         """Make the executed block durable: first where CometBFT is, then the block itself."""
@@ -355,6 +396,7 @@ class Adapter:
         if pending.result is not None:
             self._forget([receipt.transaction for receipt in pending.result.receipts])
             self.settled(pending.result.receipts)
+            self.snapshots.after_block(application, self.store, self.height)
         return abci.ResponseCommit()
 
     def _proposal(self, request: abci.RequestBlock) -> Proposal:
@@ -365,16 +407,28 @@ class Adapter:
             FORMAT_VERSION, application.height + 1, time_s, application.last_hash, transactions
         )
 
+    async def _fetch(self, ids: list[bytes], timeout_s: float) -> None:
+        """Ask for payloads that a block needs: they come in even when there is no room."""
+        if ids:
+            self._wanted = set(ids)
+            await self.fetch(ids, timeout_s)
+            self._wanted = set()
+
     def _missing(self, raws: Sequence[bytes]) -> list[bytes]:
-        """Ids of the transactions that name a payload which is not here."""
-        found = [self._candidate(raw) for raw in raws]
-        return [
-            candidate.transaction.id
-            for candidate in found
-            if isinstance(candidate, Candidate)
-            and candidate.transaction.envelope.payload_hash
-            and self.payloads.get(candidate.transaction.id) is None
-        ]
+        """Ids of the transactions that need a payload which is not here.
+
+        One whose nonce is used is refused before anybody looks at its payload.
+        """
+        missing = []
+        for raw in raws:
+            candidate = self._candidate(raw)
+            if not isinstance(candidate, Candidate) or candidate.sealed:
+                continue
+            envelope = candidate.transaction.envelope
+            party = self.application.party(envelope.sender)
+            if envelope.payload_hash and (party is None or envelope.nonce > party.nonce):
+                missing.append(candidate.transaction.id)
+        return missing
 
     def _weight_changes(self) -> tuple[abci.ValidatorUpdate, ...]:
         """What CometBFT is told to change, effective two heights later."""

@@ -67,6 +67,16 @@ peer_gossip_sleep_duration = "10ms"
 indexer = "null"
 """
 
+_STATE_SYNC = """
+[statesync]
+enable = true
+rpc_servers = "{servers}"
+trust_height = {height}
+trust_hash = "{block}"
+trust_period = "168h0m0s"
+discovery_time = "5s"
+"""
+
 
 class NodeSettings(msgspec.Struct, frozen=True):
     """What a validator's process needs to know, as `node.json` in its folder."""
@@ -82,6 +92,8 @@ class NodeSettings(msgspec.Struct, frozen=True):
     """Where this validator takes payloads."""
     peers: list[tuple[str, int]]
     """Where the others do."""
+    snapshots_every: int
+    """After how many blocks of the ledger a snapshot is taken for others; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +129,21 @@ def free_ports(host: str, count: int) -> list[int]:
 
 
 def write_homes(
-    folder: Path, genesis: Genesis, *, host: str = "127.0.0.1", timing: Timing | None = None
+    folder: Path,
+    genesis: Genesis,
+    *,
+    host: str = "127.0.0.1",
+    timing: Timing | None = None,
+    snapshots_every: int = 0,
 ) -> list[Path]:
     """A folder for each validator of the genesis, all on one machine.
 
+    Args:
+        folder: empty or absent.
+        genesis: of the chain.
+        host: address of the machine.
+        timing: how fast blocks follow each other.
+        snapshots_every: see `NodeSettings`.
     Returns:
         The folders, in the order of the genesis.
     Raises:
@@ -147,7 +170,9 @@ def write_homes(
         long = len(str(home / "app.sock")) > UNIX_PATH_MAX
         proxy_app = f"tcp://{host}:{ports[4 * i + 3]}" if long else f"unix://{home / 'app.sock'}"
         peers = [(host, other.link_port) for other in others]
-        settings = NodeSettings(own.name, proxy_app, host, own.rpc_port, own.link_port, peers)
+        settings = NodeSettings(
+            own.name, proxy_app, host, own.rpc_port, own.link_port, peers, snapshots_every
+        )
         _write_home(home, own, others, settings, timing or Timing())
         write_durably(home / COMETBFT / "config" / "genesis.json", document)
         write_durably(home / GENESIS, genesis_to_json(genesis))
@@ -166,6 +191,31 @@ def read_settings(home: Path) -> NodeSettings:
         return msgspec.json.decode(path.read_bytes(), type=NodeSettings)
     except (OSError, msgspec.MsgspecError) as error:
         raise InputError([Problem(str(path), f"no settings of a validator: {error}")]) from error
+
+
+def begin_from_peers(home: Path, peers: Sequence[Path], *, height: int, block: str) -> None:
+    """Let a validator that has no ledger begin with a snapshot of the others.
+
+    Args:
+        home: of the validator; what it signed last stays where it is.
+        peers: folders of two others at least.
+        height: of a block that the operator trusts.
+        block: its hash in hexadecimal.
+    Raises:
+        InputError: the validator has a ledger.
+    """
+    if (home / "ledger").exists():
+        raise InputError([Problem(str(home / "ledger"), "is there; move it away first")])
+    servers = [(settings.host, settings.rpc_port) for settings in map(read_settings, peers)]
+    text = _STATE_SYNC.format(
+        servers=",".join(f"{host}:{port}" for host, port in servers), height=height, block=block
+    )
+    config = home / COMETBFT / "config" / "config.toml"
+    kept = config.read_text(encoding="utf-8").partition("\n[statesync]")[0]
+    new = config.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    write_durably(new, (kept + text).encode())
+    new.rename(config)
 
 
 def _write_home(

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import structlog
 
-from gridpact.codec import CodecError, Hash, Natural, Wire, decode, encode
+from gridpact.codec import CodecError, Hash, Natural, Wire, decode, encode, sha256
 
 LINK_VERSION = 1
 FRAME_BYTES_MAX = 16 * 2**20
@@ -140,6 +140,8 @@ class PayloadLink:
         self._as_server, self._as_client = as_server, as_client
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._inbound: set[asyncio.StreamWriter] = set()
         self._writers: dict[Peer, asyncio.StreamWriter] = {}
         self._came = asyncio.Event()
 
@@ -153,9 +155,11 @@ class PayloadLink:
         """End all connections."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._tasks):
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._inbound:
+            writer.close()
+        await asyncio.gather(*self._tasks, *self._serving, return_exceptions=True)
 
     def push(self, items: Sequence[tuple[bytes, bytes]]) -> None:
         """Send payloads to all peers that are there and keep up; the others ask."""
@@ -182,9 +186,7 @@ class PayloadLink:
                         return
 
     def _here(self, ids: set[bytes]) -> set[bytes]:
-        from hashlib import sha256
-
-        return {sha256(envelope).digest() for envelope, _ in self._held.held(ids)}
+        return {sha256(envelope) for envelope, _ in self._held.held(ids)}
 
     async def _stay_connected(self, peer: Peer) -> None:
         attempt = 0
@@ -206,14 +208,16 @@ class PayloadLink:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
-            self._tasks.add(task)
+            self._serving.add(task)
+        self._inbound.add(writer)
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await self._talk(reader, writer)
         finally:
+            self._inbound.discard(writer)
             writer.close()
             if task is not None:
-                self._tasks.discard(task)
+                self._serving.discard(task)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Say who we are, hear who they are, then take and give payloads until it ends."""

@@ -28,7 +28,7 @@ ABORT = 2
 """No snapshot will ever do."""
 REJECT_SNAPSHOT = 3
 REJECT_FORMAT = 4
-RETRY_SNAPSHOT = 4
+RETRY_CHUNK = 3
 REJECT_APPLIED = 5
 RECHECK = 1
 """The transaction was taken before; a block has been decided since."""
@@ -357,6 +357,20 @@ class ResponseLoadSnapshotChunk(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseApplySnapshotChunk(Message):
+    """Whether a part was taken, what to fetch again, and from whom to take nothing any more."""
+
+    result: int = 0
+    refetch_chunks: tuple[int, ...] = ()
+    reject_senders: tuple[str, ...] = ()
+    FIELDS: ClassVar[Fields] = {
+        1: _int("result"),
+        2: Field("refetch_chunks", Kind.UINT, repeated=True),
+        3: Field("reject_senders", Kind.TEXT, repeated=True),
+    }
+
+
+@dataclass(frozen=True, slots=True)
 class ResponsePrepareProposal(Message):
     """The block."""
 
@@ -408,7 +422,11 @@ REQUESTS: dict[int, tuple[str, type[Message], type[Message]]] = {
         RequestLoadSnapshotChunk,
         ResponseLoadSnapshotChunk,
     ),
-    APPLY_SNAPSHOT_CHUNK: ("apply_snapshot_chunk", RequestApplySnapshotChunk, ResponseResult),
+    APPLY_SNAPSHOT_CHUNK: (
+        "apply_snapshot_chunk",
+        RequestApplySnapshotChunk,
+        ResponseApplySnapshotChunk,
+    ),
     PREPARE_PROPOSAL: ("prepare_proposal", RequestPrepareProposal, ResponsePrepareProposal),
     PROCESS_PROPOSAL: ("process_proposal", RequestBlock, ResponseResult),
     EXTEND_VOTE: ("extend_vote", Empty, ResponseExtendVote),

@@ -50,18 +50,17 @@ class Payloads:
         """Give the file free."""
         self._db.close()
 
-    def take(self, transaction_id: bytes, sealed: bytes) -> bool:
-        """Keep a payload in memory; False when there is no room."""
+    def has_room(self, size: int) -> bool:
+        """Whether one more of this many bytes may wait."""
+        waiting = self._waiting_bytes + size
+        return len(self._waiting) < WAITING_MAX and waiting <= WAITING_BYTES_MAX
+
+    def take(self, transaction_id: bytes, sealed: bytes) -> None:
+        """Keep a payload in memory."""
         if transaction_id in self._waiting:
-            return True
-        if (
-            len(self._waiting) >= WAITING_MAX
-            or self._waiting_bytes + len(sealed) > WAITING_BYTES_MAX
-        ):
-            return False
+            return
         self._waiting[transaction_id] = sealed
         self._waiting_bytes += len(sealed)
-        return True
 
     def get(self, transaction_id: bytes) -> bytes | None:
         """The payload, if it waits here."""

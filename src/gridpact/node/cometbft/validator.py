@@ -19,7 +19,6 @@ from gridpact.node.cometbft.server import AbciServer
 from gridpact.node.store import LedgerStore
 
 LEDGER = "ledger"
-BESIDE = "payloads.sqlite"
 
 _log = structlog.get_logger(__name__)
 
@@ -38,7 +37,7 @@ class CometbftValidator:
             genesis = genesis_from_json(genesis_path.read_bytes(), str(genesis_path))
             store = LedgerStore.create(home / LEDGER, genesis)
         try:
-            self.adapter = Adapter(store, home / BESIDE)
+            self.adapter = Adapter(store, snapshots_every=self._settings.snapshots_every)
         except BaseException:
             store.close()
             raise

@@ -21,19 +21,20 @@ Response = TypeVar("Response", bound=Message)
 class Dialogue:
     """One adapter on a ledger folder, asked in CometBFT's order."""
 
-    def __init__(self, folder: Path, bench: Bench) -> None:
+    def __init__(self, folder: Path, bench: Bench, snapshots_every: int = 0) -> None:
         self.folder = folder
+        self.snapshots_every = snapshots_every
         self.bench = bench
         if (folder / "ledger").exists():
             store = LedgerStore.open(folder / "ledger")
         else:
             store = LedgerStore.create(folder / "ledger", bench.genesis)
-        self.adapter = Adapter(store, folder / "payloads.sqlite")
+        self.adapter = Adapter(store, snapshots_every=snapshots_every)
 
     def crash(self) -> Dialogue:
         """Lose what is in memory and begin again on what is on the disk."""
         self.adapter.close()
-        return Dialogue(self.folder, self.bench)
+        return Dialogue(self.folder, self.bench, self.snapshots_every)
 
     def ask(self, number: int, request: Message, kind: type[Response]) -> Response:
         answer = asyncio.run(self.adapter.answer(number, request))

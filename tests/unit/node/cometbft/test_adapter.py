@@ -22,6 +22,7 @@ from gridpact.ledger.proofs import check_proof, read_proof
 from gridpact.model import Party, Verdict
 from gridpact.node import EmbeddedEngine, audit_ledger, forget_participant
 from gridpact.node.cometbft import messages as abci
+from gridpact.node.cometbft import payloads
 
 
 @pytest.fixture
@@ -132,6 +133,38 @@ def test_a_payload_is_needed_to_vote_and_to_execute(dialogue: Dialogue, bench: B
     dialogue.adapter.fetch = somebody
     assert dialogue.finalize(dialogue.request(ann[0])).tx_results[0].code == 0
     assert len(asked) == 3, "it asks until the payload is there"
+
+
+def test_what_a_block_needs_comes_in_although_there_is_no_room(
+    dialogue: Dialogue, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialogue.begin()
+    monkeypatch.setattr(payloads, "WAITING_MAX", 1)
+    ann, bob = bench.register("ann"), bench.register("bob")
+    assert dialogue.adapter.take(*ann)
+    assert not dialogue.adapter.take(*bob)
+
+    async def somebody(ids: Collection[bytes], timeout_s: float) -> None:
+        assert dialogue.adapter.take(*bob)
+
+    dialogue.adapter.fetch = somebody
+    assert dialogue.accepts(dialogue.request(ann[0], bob[0]))
+    assert not dialogue.adapter.take(*bench.register("cyd"))
+
+
+def test_a_decided_replay_is_refused_with_the_payload_from_the_ledger(
+    dialogue: Dialogue, bench: Bench
+) -> None:
+    dialogue.begin()
+    ann = bench.register("ann")
+    dialogue.block(ann)
+    request = dialogue.request(ann[0])
+    assert not dialogue.accepts(request)
+    assert [r.code for r in dialogue.finalize(request).tx_results] == [Verdict.NONCE_USED]
+    dialogue.commit()
+    dialogue.adapter.close()
+    (found,) = audit_ledger(dialogue.folder / "ledger").violations
+    assert "no honest replica" in found
 
 
 def test_a_payload_that_fits_no_envelope_is_not_kept(dialogue: Dialogue, bench: Bench) -> None:

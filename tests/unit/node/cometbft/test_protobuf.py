@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 from typing import Any
 
 import pytest
@@ -134,4 +134,4 @@ def test_tables_name_the_attributes() -> None:
     for _, request, response in abci.REQUESTS.values():
         for kind in (request, response):
             names = {field.name for field in kind.FIELDS.values()}
-            assert names == {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+            assert names == set(inspect.signature(kind).parameters)
