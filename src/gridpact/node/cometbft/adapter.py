@@ -163,7 +163,7 @@ class Adapter:
         restored = LedgerStore.open(folder, writable=False)
         ledger = restored.height()
         restored.close()
-        self.payloads.keep({}, ledger, height)
+        self.payloads.keep((), ledger, height)
         self.store.close()
         shutil.rmtree(place)
         folder.rename(place)
@@ -194,7 +194,7 @@ class Adapter:
             return False
         if transaction.id not in self._wanted and not self.payloads.has_room(len(sealed)):
             return False
-        self.payloads.take(transaction.id, sealed)
+        self.payloads.take(transaction.id, envelope, sealed)
         return True
 
     def held(self, ids: Collection[bytes]) -> list[tuple[bytes, bytes]]:
@@ -202,10 +202,9 @@ class Adapter:
         found: list[tuple[bytes, bytes]] = []
         heights: dict[int, list[bytes]] = {}
         for transaction_id in ids:
-            candidate = self._checked.get(transaction_id)
-            sealed = self.payloads.get(transaction_id)
-            if candidate is not None and sealed is not None:
-                found.append((candidate.transaction.raw, sealed))
+            item = self.payloads.get(transaction_id)
+            if item is not None:
+                found.append(item)
             elif (place := self.store.find_transaction(transaction_id)) is not None:
                 heights.setdefault(place[0], []).append(transaction_id)
         for height, wanted in heights.items():
@@ -284,7 +283,7 @@ class Adapter:
         transaction = known.transaction if known else self.application.readable(raw)
         if isinstance(transaction, Verdict):
             return Unreadable(transaction_id, transaction)
-        sealed = self.payloads.get(transaction_id) or b""
+        _, sealed = self.payloads.get(transaction_id) or (b"", b"")
         party = self.application.party(transaction.envelope.sender)
         key = party.public_key if party is not None else b""
         if known is not None and known.checked_key == key:
@@ -330,7 +329,7 @@ class Adapter:
         if not self.application.process_proposal(self._proposal(request), candidates):
             _log.warning("proposal rejected", height=request.height, reason="not by the rules")
             return rejected
-        self.payloads.keep(_sealed(candidates), self.application.height + 1, request.height)
+        self.payloads.keep(map(sha256, request.txs), self.application.height + 1, request.height)
         return accepted
 
     def _verify_vote_extension(
@@ -384,9 +383,9 @@ class Adapter:
             raise InputError([Problem("commit", "no block has been executed")])
         application = self.application
         if pending.result is None:
-            self.payloads.keep({}, application.height, pending.height)
+            self.payloads.keep((), application.height, pending.height)
         else:
-            self.payloads.keep({}, application.height + 1, pending.height)
+            self.payloads.keep((), application.height + 1, pending.height)
             self.store.save_block(pending.proposal, pending.candidates, pending.result)
             application.commit(pending.result)
         self.height = pending.height
@@ -440,11 +439,3 @@ class Adapter:
         """Between blocks, so that a value and its proof are of the same one."""
         await self.at_rest.wait()
         return answer_query(self.application, self.store, self.height, request)
-
-
-def _sealed(candidates: Sequence[Candidate | Unreadable]) -> dict[bytes, bytes]:
-    return {
-        candidate.transaction.id: candidate.sealed
-        for candidate in candidates
-        if isinstance(candidate, Candidate) and candidate.sealed
-    }

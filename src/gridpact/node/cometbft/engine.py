@@ -15,14 +15,21 @@ from dataclasses import dataclass
 import structlog
 
 from gridpact.codec import Wire
-from gridpact.contracts import Application, judge_payload
+from gridpact.contracts import Application, is_early, judge_payload
 from gridpact.errors import InputError, Problem, StoreError
 from gridpact.ledger.blocks import Receipt
 from gridpact.model import Verdict
 from gridpact.node.cometbft.adapter import Adapter
 from gridpact.node.cometbft.link import PayloadLink
 from gridpact.node.cometbft.rpc import BATCH_MAX, RpcClient, RpcError
-from gridpact.node.embedded import MEMPOOL_MAX, MEMPOOL_PER_SENDER_MAX, REMEMBERED_MAX, Outcome
+from gridpact.node.embedded import (
+    EARLY_MAX_S,
+    MEMPOOL_MAX,
+    MEMPOOL_PER_SENDER_MAX,
+    REMEMBERED_MAX,
+    Outcome,
+    wall_time,
+)
 from gridpact.node.port import QueryResult, Refusal
 from gridpact.node.store import LedgerStore
 
@@ -55,6 +62,8 @@ class CometbftEngine:
         """By transaction id, in the order in which they came."""
         self._per_sender: Counter[str] = Counter()
         self._outbox: deque[bytes] = deque()
+        self._unsent: list[tuple[bytes, bytes]] = []
+        """Envelopes and payloads that the other validators have not been sent."""
         self._has_outbox = asyncio.Event()
         self._outcomes: OrderedDict[bytes, Outcome] = OrderedDict()
         self._failure: Exception | None = None
@@ -95,6 +104,8 @@ class CometbftEngine:
         verdict = judge_payload(transaction, payload, application.rules)
         if verdict != Verdict.ACCEPTED:
             return verdict
+        if is_early(transaction, wall_time() + EARLY_MAX_S):
+            return Verdict.TOO_EARLY
         sender = transaction.envelope.sender
         party = application.party(sender)
         if party is None:
@@ -108,6 +119,7 @@ class CometbftEngine:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting[transaction.id] = _Waiting(envelope, payload, sender, future)
         self._per_sender[sender] += 1
+        self._unsent.append((envelope, payload))
         self._outbox.append(transaction.id)
         self._has_outbox.set()
         if len(self._outbox) % BATCH_MAX == 0:
@@ -212,7 +224,8 @@ class CometbftEngine:
         return batch
 
     async def _offer(self, batch: list[_Waiting]) -> None:
-        self._link.push([(waiting.envelope, waiting.payload) for waiting in batch])
+        self._link.push(self._unsent)
+        self._unsent = []
         errors = await self._rpc.broadcast([waiting.envelope for waiting in batch])
         refused = [error for error in errors if error and KNOWN not in error]
         if refused:

@@ -12,7 +12,7 @@ asks for, since the ledger says which of its heights is the last.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from gridpact.errors import invariant
@@ -21,8 +21,12 @@ from gridpact.node.tables import translated
 WAITING_MAX = 100_000
 WAITING_BYTES_MAX = 256 * 2**20
 """Payloads in memory; what does not fit is fetched when a block names it."""
+Item = tuple[bytes, bytes]
+"""(envelope, payload)"""
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS payloads (id BLOB PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS payloads (
+  id BLOB PRIMARY KEY, envelope BLOB NOT NULL, sealed BLOB NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS heights (ledger INTEGER PRIMARY KEY, cometbft INTEGER NOT NULL);
 """
 
@@ -32,7 +36,7 @@ class Payloads:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._waiting: dict[bytes, bytes] = {}
+        self._waiting: dict[bytes, Item] = {}
         self._waiting_bytes = 0
         self._durable: set[bytes] = set()
         self._done: list[bytes] = []
@@ -42,8 +46,8 @@ class Payloads:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
-            for transaction_id, sealed in self._db.execute("SELECT id, sealed FROM payloads"):
-                self.take(transaction_id, sealed)
+            for transaction_id, *item in self._db.execute("SELECT * FROM payloads"):
+                self.take(transaction_id, *item)
                 self._durable.add(transaction_id)
 
     def close(self) -> None:
@@ -55,27 +59,31 @@ class Payloads:
         waiting = self._waiting_bytes + size
         return len(self._waiting) < WAITING_MAX and waiting <= WAITING_BYTES_MAX
 
-    def take(self, transaction_id: bytes, sealed: bytes) -> None:
+    def take(self, transaction_id: bytes, envelope: bytes, sealed: bytes) -> None:
         """Keep a payload in memory."""
         if transaction_id in self._waiting:
             return
-        self._waiting[transaction_id] = sealed
+        self._waiting[transaction_id] = (envelope, sealed)
         self._waiting_bytes += len(sealed)
 
-    def get(self, transaction_id: bytes) -> bytes | None:
-        """The payload, if it waits here."""
+    def get(self, transaction_id: bytes) -> Item | None:
+        """The payload with its envelope, if it waits here."""
         return self._waiting.get(transaction_id)
 
-    def keep(self, payloads: Mapping[bytes, bytes], ledger: int, cometbft: int) -> None:
-        """Make payloads durable, and the height at which the ledger will be with them.
+    def keep(self, ids: Iterable[bytes], ledger: int, cometbft: int) -> None:
+        """Make those of these that wait here durable, and the height that the ledger will have.
 
         Raises:
             StoreError: disk full or damaged; nothing was changed.
         """
-        new = [(key, sealed) for key, sealed in payloads.items() if key not in self._durable]
+        new = [
+            (key, *self._waiting[key])
+            for key in ids
+            if key in self._waiting and key not in self._durable
+        ]
         if new or self.cometbft_height(ledger) != cometbft:
             self._write(new, ledger, cometbft)
-            self._durable.update(key for key, _ in new)
+            self._durable.update(row[0] for row in new)
 
     def cometbft_height(self, ledger: int) -> int | None:
         """Where CometBFT was when the ledger got to this height, or since."""
@@ -87,21 +95,21 @@ class Payloads:
     def drop(self, ids: Iterable[bytes]) -> None:
         """These are in the ledger, or will never be: forget them."""
         for transaction_id in ids:
-            sealed = self._waiting.pop(transaction_id, None)
-            self._waiting_bytes -= len(sealed or b"")
+            _, sealed = self._waiting.pop(transaction_id, (b"", b""))
+            self._waiting_bytes -= len(sealed)
             if transaction_id in self._durable:
                 self._durable.remove(transaction_id)
                 self._done.append(transaction_id)
         invariant(self._waiting_bytes >= 0, "fewer than no bytes of payloads wait")
 
-    def _write(self, new: list[tuple[bytes, bytes]], ledger: int, cometbft: int) -> None:
+    def _write(self, new: list[tuple[bytes, bytes, bytes]], ledger: int, cometbft: int) -> None:
         with translated(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 self._db.executemany(
                     "DELETE FROM payloads WHERE id = ?", [(key,) for key in self._done]
                 )
-                self._db.executemany("REPLACE INTO payloads VALUES (?, ?)", new)
+                self._db.executemany("REPLACE INTO payloads VALUES (?, ?, ?)", new)
                 self._db.execute("DELETE FROM heights WHERE ledger < ?", (ledger - 1,))
                 self._db.execute("REPLACE INTO heights VALUES (?, ?)", (ledger, cometbft))
                 self._db.execute("COMMIT")

@@ -184,6 +184,10 @@ def test_payloads_are_given_before_and_after_they_are_in_the_ledger(
     assert dialogue.adapter.held(ids) == []
     dialogue.bring(ann, bob)
     assert dialogue.adapter.held(ids) == [ann, bob]
+    assert dialogue.accepts(dialogue.request(ann[0]))
+    dialogue = dialogue.crash()
+    assert dialogue.adapter.held(ids) == [ann], "on the disk since the vote"
+    dialogue.bring(ann, bob)
     dialogue.finalize(dialogue.request(ann[0]))
     dialogue.commit()
     assert dialogue.adapter.payloads.get(ids[0]) is None
