@@ -18,17 +18,20 @@ from typing import Self
 
 import msgspec
 import pytest
+from tests.ledger_bench import Bench, genesis_with
 from tests.unit.cli.small_run import SCENARIO, write_scenario
 
 from gridpact.codec import sha256
 from gridpact.contracts.genesis import Genesis, Validator
 from gridpact.errors import InputError, StoreError
 from gridpact.inputs import load_profiles, load_scenario
+from gridpact.ledger.blocks import Receipt
 from gridpact.model import Scenario, Verdict
 from gridpact.node import (
     EmbeddedEngine,
     EnginePort,
     LedgerStore,
+    Refusal,
     SimulatedKeys,
     Wallet,
     audit_ledger,
@@ -51,6 +54,8 @@ TIMING = Timing(commit_ms=100, propose_ms=1000)
 SLOT_LENGTH_S = 4 * 3600
 """A day of six slots: each takes half a dozen blocks."""
 AGREE_WAITS_S = 60.0
+SILENCE_S = 3.0
+"""Many times what a block takes."""
 
 
 @pytest.fixture(autouse=True)
@@ -292,3 +297,42 @@ def held_payloads(home: Path) -> dict[bytes, bytes]:
         return {row.envelope: row.sealed or b"" for row in store.all_transactions()}
     finally:
         store.close()
+
+
+def test_two_of_four_down_stop_the_chain_without_loss(short_folder: Path) -> None:
+    """One down: it goes on. Two down: nothing is acknowledged. One back: what waited is decided."""
+    keys = SimulatedKeys(7)
+    names = [Validator(f"validator-{number}", 1) for number in range(4)]
+    genesis = msgspec.structs.replace(genesis_with(keys), validators=names)
+    bench = Bench(genesis, keys)
+
+    async def run() -> None:
+        async with Network(short_folder / "net", genesis) as network:
+            engine, others = network.first.engine, network.others
+
+            async def sent(participant: str) -> asyncio.Task[list[Receipt | Refusal]]:
+                envelope, payload = bench.register(participant)
+                assert await engine.submit(envelope, payload) == Verdict.ACCEPTED
+                return asyncio.create_task(engine.receipts([sha256(envelope)]))
+
+            async def decided(*waiting: asyncio.Task[list[Receipt | Refusal]]) -> None:
+                async with asyncio.timeout(AGREE_WAITS_S):
+                    for told in await asyncio.gather(*waiting):
+                        assert [receipt.verdict for receipt in told] == [Verdict.ACCEPTED]
+
+            await decided(await sent("ann"))
+            await network.all_there()
+            others.kill(network.homes[3])
+            await decided(await sent("bob"))
+            others.kill(network.homes[2])
+            waiting = await sent("cyd")
+            _, pending = await asyncio.wait([waiting], timeout=SILENCE_S)
+            assert pending == {waiting}
+            others.start(network.homes[2])
+            await decided(waiting, await sent("dan"))
+            others.start(network.homes[3])
+            await network.all_there()
+        chain = records(network.homes[0])
+        assert [records(home) for home in network.homes] == [chain] * 4
+
+    asyncio.run(run())
