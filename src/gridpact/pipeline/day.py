@@ -86,14 +86,16 @@ class DayTrader:
             What each slot came to, in time order.
         """
         await self.desk.send_sound(registrations(self.scenario, self.desk))
-        await self.desk.send_sound(tariffs(self.scenario, self.profiles, self.prices, self.desk))
         results: list[SlotResult] = []
-        for first, end in self.profiles.days:
-            results.extend(await self._day(first, end, progress))
+        for day in range(len(self.profiles.days)):
+            results.extend(await self._day(day, progress))
         return results
 
-    async def _day(self, first: int, end: int, progress: Progress | None) -> list[SlotResult]:
-        """One day from opening to closing date."""
+    async def _day(self, number: int, progress: Progress | None) -> list[SlotResult]:
+        """One day from its tariffs to its closing date."""
+        first, end = self.profiles.days[number]
+        priced = tariffs(self.scenario, self.profiles, self.prices, self.desk, number)
+        await self.desk.send_sound(priced)
         self.population.begin_day(first, end, self._trade_prices)
         await self._move(first, end, Phase.OPEN)
         day = []

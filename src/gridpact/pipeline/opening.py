@@ -91,24 +91,30 @@ def registrations(scenario: Scenario, desk: Desk) -> list[Signed]:
 
 
 def tariffs(
-    scenario: Scenario, profiles: Profiles, prices: Sequence[SlotPrices], desk: Desk
+    scenario: Scenario, profiles: Profiles, prices: Sequence[SlotPrices], desk: Desk, day: int
 ) -> list[Signed]:
-    """One transaction for each run of slots with the same prices and billing day."""
-    slots = profiles.slots
-    of_slot = [
-        SlotTariff(
+    """One transaction for each run of a day's slots with the same prices.
+
+    Args:
+        scenario: whose region the fee goes to.
+        profiles: the days and their slots.
+        prices: of every slot of the run.
+        desk: signs.
+        day: which day of the run, from 0.
+    """
+    first, end = profiles.days[day]
+    billing_day = (scenario.first_day + timedelta(days=day)).isoformat()
+    sent = []
+    for price, run in groupby(range(first, end), key=prices.__getitem__):
+        indices = list(run)
+        tariff = SlotTariff(
             price.retail_micro_per_kwh,
             price.feed_in_micro_per_kwh,
             price.network_fee_micro_per_kwh,
             scenario.tariff.region,
-            (scenario.first_day + timedelta(days=day)).isoformat(),
+            billing_day,
         )
-        for day, (first, end) in enumerate(profiles.days)
-        for price in prices[first:end]
-    ]
-    sent = []
-    for tariff, run in groupby(range(len(slots)), key=of_slot.__getitem__):
-        indices = list(run)
-        body = SetTariff(scenario.market_id, slots[indices[0]].start_s, len(indices), tariff, 0)
+        start_s = profiles.slots[indices[0]].start_s
+        body = SetTariff(scenario.market_id, start_s, len(indices), tariff, 0)
         sent.append(desk.by(PRICE_AUTHORITY, Kind.TARIFF, body))
     return sent
