@@ -36,8 +36,13 @@ def configure_logging(verbose: bool) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.INFO if verbose else logging.WARNING
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_to_stderr,
     )
+
+
+def _to_stderr(*_: object) -> structlog.PrintLogger:
+    """A logger on standard error as it is now: whoever calls us may put another in its place."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 def print_json(value: Mapping[str, object]) -> None:
