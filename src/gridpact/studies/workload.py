@@ -145,10 +145,11 @@ class Workload:
         *,
         orders_per_slot: int = 20,
         limits: Limits = DEFAULT_LIMITS,
+        validators: Sequence[str] = VALIDATORS,
     ) -> None:
         self.members = [f"member-{number:04}" for number in range(members)]
         self.keys = SimulatedKeys(seed)
-        self.genesis = self._genesis(seed, orders_per_slot, limits)
+        self.genesis = self._genesis(seed, orders_per_slot, limits, validators)
         self.wallet = _ResumableWallet(self.keys, genesis_hash(self.genesis))
         self.phase = 0
         """Number of the last phase transaction written."""
@@ -159,12 +160,14 @@ class Workload:
         self._seats: deque[tuple[int, str]] = deque()
         """Where the next orders go: each (open slot, member) that is below the cap, in turn."""
 
-    def _genesis(self, seed: int, orders_per_slot: int, limits: Limits) -> Genesis:
+    def _genesis(
+        self, seed: int, orders_per_slot: int, limits: Limits, validators: Sequence[str]
+    ) -> Genesis:
         roles = {
             OPERATOR: Role.OPERATOR,
             PRICE_AUTHORITY: Role.PRICE_AUTHORITY,
             METERING_OPERATOR: Role.METERING_OPERATOR,
-            **dict.fromkeys(VALIDATORS, Role.VALIDATOR),
+            **dict.fromkeys(validators, Role.VALIDATOR),
         }
         return Genesis(
             version=GENESIS_VERSION,
@@ -181,7 +184,7 @@ class Workload:
                 GenesisParty(party, self.keys.pair(party)[0], int(role))
                 for party, role in roles.items()
             ],
-            validators=[Validator(party, 1) for party in VALIDATORS],
+            validators=[Validator(party, 1) for party in validators],
             limits=limits,
             fallback=FallbackRule(quorum=2, delay_s=3600),
         )
