@@ -51,8 +51,6 @@ class FaultClient:
             history: gets what this client sees.
             chance: decides what it does and where.
         """
-        self.answered = 0
-        """Things done to their end."""
         self.doing = ""
         """What it waits for; empty while it does nothing."""
         self.faults: list[str] = []
@@ -65,8 +63,9 @@ class FaultClient:
         self._history, self._chance = history, chance
         self._engine: RemoteEngine | None = None
         self._at = "nowhere"
-        self._placed = 0
-        """Nonce of the order that it takes back next; 0 for none."""
+        self._placed: tuple[int, int] | None = None
+        """(slot, nonce) of the order that it takes back next."""
+        self._answered = asyncio.Event()
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -76,12 +75,18 @@ class FaultClient:
                 await self.allowed.wait()
                 self.idle.clear()
                 await self._one()
-                self.answered += 1
                 self.doing = ""
+                self._answered.set()
                 await asyncio.sleep(2 * PAUSE_S * self._chance.random())
         finally:
             self.idle.set()
             await self._leave()
+
+    async def until_answered(self) -> None:
+        """Wait until something that was begun after now is done."""
+        for _ in range(2):
+            self._answered.clear()
+            await self._answered.wait()
 
     async def _one(self) -> None:
         draw = self._chance.random()
@@ -121,9 +126,7 @@ class FaultClient:
                 await self._leave()
                 continue
             height = found.record.height
-            self._history.height_reads.append(
-                HeightRead(self._number, height, began_us, _now_us())
-            )
+            self._history.height_reads.append(HeightRead(self._number, height, began_us, _now_us()))
             return
 
     # Writing
@@ -156,7 +159,7 @@ class FaultClient:
                 if not tried:
                     write.refusal, write.ended_us = refusal, _now_us()
                     self._workload.wallet.resume(self._member, nonce - 1)
-                    self._placed = 0
+                    self._placed = None
                     await self._leave()
                     await asyncio.sleep(AGAIN_S)
                     return
@@ -167,20 +170,17 @@ class FaultClient:
 
     def _signed(self) -> Signed:
         """An order, or the end of the one before."""
-        start_s = start_of(self._chance.randrange(SLOTS))
-        expiry_s = start_of(SLOTS)
-        sign = self._workload.sign
-        if self._placed:
-            slot_start_s, nonce = self._placed_at, self._placed
-            self._placed = 0
-            body = CancelOrder(MARKET, slot_start_s, nonce)
+        sign, expiry_s = self._workload.sign, start_of(SLOTS)
+        placed, self._placed = self._placed, None
+        if placed is not None:
+            body = CancelOrder(MARKET, *placed)
             return sign(self._member, Kind.CANCEL, body, expiry_s=expiry_s)
+        start_s = start_of(self._chance.randrange(SLOTS))
         price = self._chance.randint(TARIFF.feed_in_micro_per_kwh, TARIFF.retail_micro_per_kwh)
         payload = OrderPayload(Side.BID, price, 1, price, self._chance.randrange(10**9))
-        signed = sign(
-            self._member, Kind.ORDER, PlaceOrder(MARKET, start_s), payload, expiry_s=expiry_s
-        )
-        self._placed, self._placed_at = self._workload.wallet.last_nonce(self._member), start_s
+        order = PlaceOrder(MARKET, start_s)
+        signed = sign(self._member, Kind.ORDER, order, payload, expiry_s=expiry_s)
+        self._placed = (start_s, self._workload.wallet.last_nonce(self._member))
         return signed
 
     # Doors

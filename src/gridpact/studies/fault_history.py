@@ -138,12 +138,8 @@ class History:
         for name, chain in chains.items():
             if chain.records != first.records:
                 found.append(f"blocks: {name} has other records than {next(iter(chains))}")
-            found += _told(
-                f"lost: {name} does not hold what was acknowledged", self.lost(chain)
-            )
-            found += _told(
-                f"refused, but in a block of {name}", self.raised(chain)
-            )
+            found += _told(f"lost: {name} does not hold what was acknowledged", self.lost(chain))
+            found += _told(f"refused, but in a block of {name}", self.raised(chain))
         try:
             check_linearizable(self._by_place(first))
             for sender in sorted({write.sender for write in self.writes}):
@@ -160,8 +156,9 @@ class History:
         for write in self.writes:
             place, _ = chain.places.get(write.transaction, (-1, None))
             operations.append(_operation(write, place, b"w"))
-        for read in self.height_reads:
-            operations.append(_operation(read, chain.lengths[read.height], b""))
+        operations += [
+            _operation(read, chain.lengths[read.height], b"") for read in self.height_reads
+        ]
         return operations
 
     def _by_nonce(self, sender: str, chain: Chain) -> list[Operation]:
@@ -172,9 +169,7 @@ class History:
             if write.sender == sender and write.transaction in chain.places
         ]
         operations += [
-            _operation(read, read.nonce, b"")
-            for read in self.nonce_reads
-            if read.sender == sender
+            _operation(read, read.nonce, b"") for read in self.nonce_reads if read.sender == sender
         ]
         return operations
 

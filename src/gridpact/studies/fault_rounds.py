@@ -8,6 +8,7 @@ ledger. After some rounds the network is stopped, its ledgers are audited, and a
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -138,9 +139,7 @@ class _Trial:
         self._request, self._folder, self._report = request, folder, report
         self._progress = progress or (lambda _done, _rounds, _what: None)
         names = [f"validator-{number}" for number in range(request.validators)]
-        self._workload = Workload(
-            request.seed, CLIENTS, orders_per_slot=1000, validators=names
-        )
+        self._workload = Workload(request.seed, CLIENTS, orders_per_slot=1000, validators=names)
         self._history = History()
         self._clients: list[FaultClient] = []
 
@@ -199,6 +198,7 @@ class _Trial:
                 finally:
                     await engine.close()
                 await self._network.devnet.until_equal(wait_s=OPEN_WITHIN_S)
+                await self._network.look()
         except (GridpactError, TimeoutError) as error:
             return self._blamed(-1, [f"a network did not begin: {error}"])
         return []
@@ -227,10 +227,10 @@ class _Trial:
             client.faults = []
         done = [write for write in self._history.writes[writes:] if write.receipt is not None]
         ends = sorted([began_us, *(write.ended_us for write in done)])
-        gaps = [(b - a) / 1e6 for a, b in zip(ends, ends[1:], strict=False)]
+        gaps = [(b - a) / 1e6 for a, b in itertools.pairwise(ends)]
         tally.rounds += 1
         tally.acknowledged += len(done)
-        tally.leader_changes += max(0, len(network.leaders) - leaders)
+        tally.leader_changes += len(network.leaders) - leaders
         tally.longest_gap_s = max(tally.longest_gap_s, *gaps, 0.0)
         if not found:
             found = await self._compared(tally)
@@ -241,14 +241,9 @@ class _Trial:
     async def _quiet(self) -> list[str]:
         """Wait until every client has an answer from now on, let them end, wait for one height."""
         network = self._network
-        answered = [client.answered for client in self._clients]
         try:
             async with asyncio.timeout(MENDED_WITHIN_S):
-                while any(
-                    client.answered < before + 2
-                    for client, before in zip(self._clients, answered, strict=True)
-                ):
-                    await asyncio.sleep(0.02)
+                await asyncio.gather(*(client.until_answered() for client in self._clients))
                 for client in self._clients:
                     client.allowed.clear()
                 for client in self._clients:
