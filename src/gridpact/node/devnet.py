@@ -19,6 +19,8 @@ from gridpact.node.engines import COMETBFT, RAFT, WEIGHTED_RAFT
 
 NETWORK_ENGINES = (RAFT, WEIGHTED_RAFT, COMETBFT)
 LOG = "validator.log"
+PROGRAM = (sys.executable, "-m", "gridpact.node")
+"""What runs a validator; its folder follows."""
 STOP_WAITS_S = 15.0
 """How long a validator may take to end when asked to."""
 LOG_LINES = 3
@@ -39,6 +41,7 @@ class Devnet:
     def __init__(self, homes: Sequence[Path]) -> None:
         """Nothing runs before `start`."""
         self.homes = {home.name: home for home in homes}
+        self.program: Sequence[str] = PROGRAM
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @classmethod
@@ -70,8 +73,8 @@ class Devnet:
         for name in names or self.homes:
             home = self.homes[name]
             with (home / LOG).open("ab") as log:
-                self._processes[name] = subprocess.Popen(  # noqa: S603 (this interpreter)
-                    [sys.executable, "-m", "gridpact.node", str(home)],
+                self._processes[name] = subprocess.Popen(  # noqa: S603 (our own validator)
+                    [*self.program, str(home)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,

@@ -8,6 +8,8 @@ must never be on the ledger.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from dataclasses import dataclass
 from random import Random
 from time import monotonic_ns
 
@@ -26,6 +28,8 @@ SLOTS = 8
 """Open ones, in which members place orders and take them back."""
 READS, HEIGHTS = 0.3, 0.1
 """Shares of what clients do: read somebody's nonce, read the height; the others write."""
+BURSTS = (1, 1, 1, 2, 8)
+"""How many transactions a client hands in together."""
 PATIENCE_S = (0.5, 3.0)
 """How long a client waits for one validator; each time another time in between."""
 PAUSE_S = 0.02
@@ -34,6 +38,19 @@ AGAIN_S = 0.1
 """Wait before going on after a refusal or a failure."""
 SURE = (Verdict.ACCEPTED, Verdict.NONCE_USED)
 """What a door may say to a transaction of which `receipts` then tells more."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A transaction without an answer."""
+
+    write: Write
+    signed: Signed
+    tried: bool = False
+    """It was handed in before, and nobody said what became of it."""
+
+    def __str__(self) -> str:
+        return f"nonce {self.write.nonce}, {self.write.transaction.hex()[:16]}"
 
 
 class FaultClient:
@@ -132,44 +149,62 @@ class FaultClient:
     # Writing
 
     async def _write(self) -> None:
-        envelope, sealed = self._signed()
-        nonce = self._workload.wallet.last_nonce(self._member)
-        transaction = sha256(envelope)
-        write = Write(self._number, self._member, nonce, transaction, _now_us())
-        self._history.writes.append(write)
-        self.doing = f"write nonce {nonce}, {transaction.hex()[:16]}"
-        tried = False
-        while True:
-            try:
+        """A few transactions at once, until each is in a block."""
+        nonce = self._workload.wallet.next_nonce(self._member)
+        count = self._chance.choice(BURSTS)
+        pending = [self._written(at) for at in range(nonce, nonce + count)]
+        while pending:
+            self.doing = f"write {', '.join(str(one) for one in pending)}"
+            with contextlib.suppress(TimeoutError, GridpactError):
                 async with asyncio.timeout(self._patience_s()):
                     engine = await self._anyone()
-                    told = await engine.submit(envelope, sealed)
-                    outcome = (await engine.receipts([transaction]))[0] if told in SURE else None
+                    told = [await engine.submit(*one.signed) for one in pending]
+                    for one, verdict in zip(pending, told, strict=True):
+                        await self._heard(one, verdict, engine)
+            pending = [self._again(one) for one in pending if one.write.receipt is None]
+            if pending:
+                await self._leave()
+                await asyncio.sleep(AGAIN_S)
+
+    async def _heard(self, one: _Pending, verdict: Verdict, engine: RemoteEngine) -> None:
+        """Note what is said about a transaction."""
+        if verdict in SURE:
+            try:
+                (outcome,) = await engine.receipts([one.write.transaction])
             except InputError as error:
-                if tried:
-                    self.faults.append(f"{self._at} knows nothing of {self.doing}: {error}")
-                await self._leave()
-            except (TimeoutError, GridpactError):
-                await self._leave()
-            else:
-                if isinstance(outcome, Receipt):
-                    write.receipt, write.ended_us = outcome, _now_us()
-                    return
-                refusal = told if outcome is None else Verdict(outcome.verdict)
-                if not tried:
-                    write.refusal, write.ended_us = refusal, _now_us()
-                    self._workload.wallet.resume(self._member, nonce - 1)
-                    self._placed = None
-                    await self._leave()
-                    await asyncio.sleep(AGAIN_S)
-                    return
-                # somebody else may have taken it in: it is asked for until it is in a block
-                await self._leave()
-            tried = True
-            await asyncio.sleep(AGAIN_S)
+                if verdict == Verdict.NONCE_USED:
+                    self.faults.append(f"{self._at} took another {one} of this client: {error}")
+                raise
+            if isinstance(outcome, Receipt):
+                one.write.receipt, one.write.ended_us = outcome, _now_us()
+                return
+            verdict = Verdict(outcome.verdict)
+        if not one.tried:
+            one.write.refusal, one.write.ended_us = verdict, _now_us()
+
+    def _again(self, one: _Pending) -> _Pending:
+        """The same once more; another one in its place when it was refused for good.
+
+        What was tried before may have been taken in by somebody: whatever others say of it, it is
+        asked for until it is in a block.
+        """
+        if one.write.refusal is not None:
+            return self._written(one.write.nonce)
+        one.tried = True
+        return one
+
+    def _written(self, nonce: int) -> _Pending:
+        """The next transaction: an order, or the end of the one before."""
+        wallet = self._workload.wallet
+        last = wallet.next_nonce(self._member) - 1
+        wallet.resume(self._member, nonce - 1)
+        signed = self._signed()
+        wallet.resume(self._member, max(last, nonce))
+        write = Write(self._number, self._member, nonce, sha256(signed[0]), _now_us())
+        self._history.writes.append(write)
+        return _Pending(write, signed)
 
     def _signed(self) -> Signed:
-        """An order, or the end of the one before."""
         sign, expiry_s = self._workload.sign, start_of(SLOTS)
         placed, self._placed = self._placed, None
         if placed is not None:

@@ -20,6 +20,7 @@ import msgspec
 
 from gridpact.errors import GridpactError
 from gridpact.node import audit_ledger
+from gridpact.node.devnet import PROGRAM
 from gridpact.studies.fault_clients import SLOTS, FaultClient
 from gridpact.studies.fault_history import History, read_chain
 from gridpact.studies.fault_kinds import FAULTS, Fault, left_out
@@ -88,6 +89,8 @@ class FaultRequest:
     """Number of the first round: a later one repeats the same faults."""
     only: Sequence[str] = ()
     """Names of faults; empty for all."""
+    program: Sequence[str] = PROGRAM
+    """What runs a validator."""
 
 
 Progress = Callable[[int, int, str], None]
@@ -150,6 +153,7 @@ class _Trial:
         self._network = await FaultNetwork.create(
             self._folder, self._workload.genesis, request.engine, chance
         )
+        self._network.devnet.program = request.program
         report.left_out = left_out(self._network)
         self._faults = [
             fault
