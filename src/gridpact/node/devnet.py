@@ -19,6 +19,7 @@ from gridpact.node.engines import COMETBFT, RAFT, WEIGHTED_RAFT
 
 NETWORK_ENGINES = (RAFT, WEIGHTED_RAFT, COMETBFT)
 LOG = "validator.log"
+LEDGER = "ledger"
 STOP_WAITS_S = 15.0
 """How long a validator may take to end when asked to."""
 LOG_LINES = 3
@@ -64,6 +65,10 @@ class Devnet:
     def doors(self) -> list[Path]:
         """Sockets of all validators, in order."""
         return [door_path(home) for home in self.homes.values()]
+
+    def ledger(self, name: str = "") -> Path:
+        """Ledger folder of a validator, the first one when none is named."""
+        return self.homes[name or next(iter(self.homes))] / LEDGER
 
     def start(self, *names: str) -> None:
         """Start these validators, or all."""
