@@ -50,8 +50,8 @@ class Station:
     """A mesh that notes what happens to it."""
 
     def __init__(self, place: Place, name: str, limits: Limits, knows: str) -> None:
-        self.place = place
         self.name = name
+        self.port = place.ports[name]
         self.got: list[tuple[str, int, bytes]] = []
         self.changed = asyncio.Event()
         self.on_frame: Callable[[str, int, bytes], None] = lambda *_: None
@@ -163,11 +163,11 @@ async def exchange(*stations: Station) -> None:
 
 @contextlib.asynccontextmanager
 async def stranger(
-    to: Station, context: ssl.SSLContext | None, *says: bytes
+    port: int, context: ssl.SSLContext | None, *says: bytes
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A connection of somebody who is no mesh; it has said these, a write each."""
     reader, writer = await asyncio.open_connection(
-        HOST, to.place.ports[to.name], ssl=context, server_hostname="" if context else None
+        HOST, port, ssl=context, server_hostname="" if context else None
     )
     try:
         for data in says:

@@ -87,11 +87,11 @@ def test_a_frame_cut_at_every_byte_arrives_whole(tmp_path: Path) -> None:
         async with place(tmp_path) as here:
             a = await here.station("a", limits=PATIENT)
             pieces = [data[at : at + 1] for at in range(len(data))]
-            async with stranger(a, here.dials_as("c"), *pieces):
+            async with stranger(a.port, here.dials_as("c"), *pieces):
                 await a.until(lambda: len(a.got) == 2)
             assert a.got == [("c", 3, b"cut"), ("c", 4, b"")]
             for at in range(1, len(data)):
-                async with stranger(a, here.dials_as("c"), data[:at], data[at:]):
+                async with stranger(a.port, here.dials_as("c"), data[:at], data[at:]):
                     await a.until(lambda n=at: len(a.got) == 2 + 2 * n)
             assert set(a.got) == {("c", 3, b"cut"), ("c", 4, b"")}
 
@@ -103,9 +103,12 @@ def test_a_second_connection_takes_the_place_of_the_first(tmp_path: Path) -> Non
         async with place(tmp_path) as here:
             a, b = await here.station("a"), await here.station("b")
             context = here.dials_as("c")
-            async with stranger(a, context, hello("c"), frame(1, b"first")) as (reader, _):
+            async with stranger(a.port, context, hello("c"), frame(1, b"first")) as (reader, _):
                 await a.until(lambda: from_peer(a, "c") == [b"first"])
-                async with stranger(a, context, hello("c"), frame(1, b"second")) as (_, writer):
+                async with stranger(a.port, context, hello("c"), frame(1, b"second")) as (
+                    _,
+                    writer,
+                ):
                     assert await left(reader) == hello("a")
                     await a.until(lambda: from_peer(a, "c") == [b"first", b"second"])
                     writer.write(frame(1, b"third"))
@@ -169,14 +172,14 @@ def test_a_pause_outlasts_the_connection_and_the_begun_frame(tmp_path: Path) -> 
             context = here.dials_as("c")
             a.on_frame = lambda peer, *_: a.mesh.pause(peer) if peer == "c" else None
             parts = (hello("c"), frame(1, b"one") + frame(1, b"two")[:7])
-            async with stranger(a, context, *parts) as (_, writer):
+            async with stranger(a.port, context, *parts) as (_, writer):
                 await a.until(lambda: from_peer(a, "c") == [b"one"])
-                async with stranger(a, None) as (reader, _):
+                async with stranger(a.port, None) as (reader, _):
                     await left(reader)  # takes `greeting_s`, which is longer than `frame_s`
                 writer.write(frame(1, b"two")[7:])
                 a.mesh.resume("c")
                 await a.until(lambda: from_peer(a, "c") == [b"one", b"two"])
-            async with stranger(a, context, hello("c"), frame(1, b"three")):
+            async with stranger(a.port, context, hello("c"), frame(1, b"three")):
                 await exchange(a, b)
                 assert from_peer(a, "c") == [b"one", b"two"]
                 a.on_frame = lambda *_: None
@@ -289,7 +292,7 @@ def test_a_mesh_listens_where_its_member_says(tmp_path: Path) -> None:
             twin = Station(here, "a", PATIENT, "ab")
             with pytest.raises(OSError, match="in use"):
                 await twin.mesh.start()
-            async with stranger(a, here.dials_as("b"), hello("b"), frame(1, b"x")):
+            async with stranger(a.port, here.dials_as("b"), hello("b"), frame(1, b"x")):
                 await a.until(lambda: a.got == [("b", 1, b"x")])
 
     asyncio.run(run())

@@ -62,12 +62,12 @@ def test_a_member_that_breaks_the_protocol_is_left(
         async with place(tmp_path) as here:
             a, b = await here.station("a"), await here.station("b")
             for times in (1, 2):
-                async with stranger(a, here.dials_as("c"), *says) as (reader, _):
+                async with stranger(a.port, here.dials_as("c"), *says) as (reader, _):
                     assert await left(reader) == hello("a")
                 assert a.mesh.counts.refusals == {("c", reason): times}
             assert from_peer(a, "c") == []
             await exchange(a, b)
-            async with stranger(a, here.dials_as("c"), hello("c"), frame(1, b"reformed")):
+            async with stranger(a.port, here.dials_as("c"), hello("c"), frame(1, b"reformed")):
                 await a.until(lambda: from_peer(a, "c") == [b"reformed"])
 
     asyncio.run(run())
@@ -83,7 +83,7 @@ def test_slow_and_steady_is_too_slow(tmp_path: Path) -> None:
         async with place(tmp_path) as here:
             a, b = await here.station("a"), await here.station("b")
             says = hello("c"), frame(1, b"in time"), (10_000).to_bytes(4, "big")
-            async with stranger(a, here.dials_as("c"), *says) as (reader, writer):
+            async with stranger(a.port, here.dials_as("c"), *says) as (reader, writer):
 
                 async def drip() -> None:
                     while True:
@@ -149,7 +149,7 @@ def test_a_stranger_is_left(
             shows = context(here)
             for times in (1, 2):
                 try:
-                    async with stranger(a, shows, says) as (reader, _):
+                    async with stranger(a.port, shows, says) as (reader, _):
                         assert hello("a") not in await left(reader)
                 except OSError:
                     pass  # the handshake already says no
@@ -166,9 +166,9 @@ def test_who_comes_and_goes_is_no_offence(tmp_path: Path) -> None:
         async with place(tmp_path) as here:
             a, b = await here.station("a"), await here.station("b")
             for says in (b"", b"\x16\x03"):
-                async with stranger(a, None, says):
+                async with stranger(a.port, None, says):
                     pass
-            async with stranger(a, here.dials_as("c")) as (reader, _):
+            async with stranger(a.port, here.dials_as("c")) as (reader, _):
                 await reader.readexactly(len(hello("a")))
             await exchange(a, b)
             assert not a.mesh.counts.refusals
