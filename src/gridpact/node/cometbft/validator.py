@@ -11,8 +11,8 @@ import structlog
 from gridpact.contracts.genesis import genesis_from_json
 from gridpact.node.cometbft.adapter import Adapter
 from gridpact.node.cometbft.engine import CometbftEngine
-from gridpact.node.cometbft.homes import COMETBFT, GENESIS, read_settings
-from gridpact.node.cometbft.link import PayloadLink, Peer
+from gridpact.node.cometbft.homes import COMETBFT, GENESIS, LINK_KEY, read_settings
+from gridpact.node.cometbft.link import PayloadLink
 from gridpact.node.cometbft.process import CometbftProcess, find_program
 from gridpact.node.cometbft.rpc import RpcClient
 from gridpact.node.cometbft.server import AbciServer
@@ -41,7 +41,17 @@ class CometbftValidator:
         except BaseException:
             store.close()
             raise
-        self.link = PayloadLink(self.adapter, self.adapter.application.genesis_hash)
+        try:
+            self.link = PayloadLink(
+                self.adapter,
+                self.adapter.application.genesis_hash,
+                self._settings.member(),
+                home / LINK_KEY,
+                self._settings.peers,
+            )
+        except BaseException:
+            self.adapter.close()
+            raise
         self.adapter.fetch = self.link.fetch
         self.server = AbciServer(self.adapter.answer, self._failed)
         self.process = CometbftProcess(program, home / COMETBFT)
@@ -59,8 +69,7 @@ class CometbftValidator:
         validator = cls(home, program or find_program())
         settings = validator._settings
         try:
-            peers = [Peer(host, port) for host, port in settings.peers]
-            await validator.link.start(settings.host, settings.link_port, peers)
+            await validator.link.start()
             await validator.server.start(settings.proxy_app)
             validator.process.start()
         except BaseException:
