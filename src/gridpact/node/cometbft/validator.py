@@ -16,6 +16,8 @@ from gridpact.node.cometbft.link import PayloadLink
 from gridpact.node.cometbft.process import CometbftProcess, find_program
 from gridpact.node.cometbft.rpc import RpcClient
 from gridpact.node.cometbft.server import AbciServer
+from gridpact.node.door import Door, NodeStatus, door_path
+from gridpact.node.engines import COMETBFT as COMETBFT_ENGINE
 from gridpact.node.store import LedgerStore
 
 LEDGER = "ledger"
@@ -57,6 +59,7 @@ class CometbftValidator:
         self.process = CometbftProcess(program, home / COMETBFT)
         rpc = RpcClient(self._settings.host, self._settings.rpc_port)
         self.engine = CometbftEngine(self.adapter, self.link, rpc)
+        self._door = Door(self.engine, self.status)
 
     @classmethod
     async def start(cls, home: Path, program: Path | None = None) -> CometbftValidator:
@@ -72,13 +75,15 @@ class CometbftValidator:
             await validator.link.start()
             await validator.server.start(settings.proxy_app)
             validator.process.start()
+            await validator._door.start(door_path(home))
         except BaseException:
             await validator.close()
             raise
         return validator
 
     async def close(self) -> None:
-        """Stop: CometBFT first, so that nothing comes any more."""
+        """Stop: the door and CometBFT first, so that nothing comes any more."""
+        await self._door.close()
         await self.process.stop()
         await self.server.close()
         await self.engine.close()
@@ -98,6 +103,22 @@ class CometbftValidator:
     def end(self) -> None:
         """Make `until_failure` return."""
         self._ended.set()
+
+    def status(self, number: int) -> NodeStatus:
+        """How this validator is, as the answer to a request with a number."""
+        application = self.adapter.application
+        return NodeStatus(
+            number,
+            self._settings.name,
+            COMETBFT_ENGINE,
+            application.genesis_hash,
+            application.height,
+            application.last_hash,
+            application.state_map.root,
+            "",
+            0,
+            self.engine.waiting,
+        )
 
     def _failed(self, error: Exception) -> None:
         """A request could not be answered: nothing more is promised."""
