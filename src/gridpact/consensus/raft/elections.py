@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from gridpact.consensus.raft.messages import RaftMessage, VoteReply, VoteRequest
-from gridpact.consensus.raft.rules import ELECTION, Role
+from gridpact.consensus.raft.rules import CANDIDATE, ELECTION, LEADER, TRIAL
 from gridpact.consensus.raft.state import BecomeFollower, State
 from gridpact.consensus.shape import SetTimer
 
@@ -62,7 +62,7 @@ class Elections:
         state = self._state
         if not state.rules.trial_votes or not isinstance(message, VoteRequest) or message.asked_to:
             return False
-        if state.role is Role.LEADER:
+        if state.role is LEADER:
             return True
         heard = self._heard_leader_ms
         return heard is not None and state.now_ms - heard < state.rules.timeouts.least_ms
@@ -72,7 +72,7 @@ class Elections:
     def on_timer(self) -> None:
         """Source: [XIONG23], section 4.1.1, election, step 1: no heartbeat for a set time."""
         state = self._state
-        if state.role is Role.LEADER:
+        if state.role is LEADER:
             return
         left_ms = self.deadline_ms - state.now_ms
         if left_ms > 0:
@@ -100,7 +100,7 @@ class Elections:
     def _become_trial(self) -> None:
         """Ask whether an election would be won. Source: [ONGARO14], section 9.6."""
         state = self._state
-        state.role, state.leader = Role.TRIAL, ""
+        state.role, state.leader = TRIAL, ""
         self.votes = {state.name}
         self.wait_for_leader()
         self._ask_for_votes(state.term + 1, trial=True, asked_to=False)
@@ -111,7 +111,7 @@ class Elections:
         Source: [XIONG23], section 4.1.1, election, step 1: follower times out, term + 1.
         """
         state = self._state
-        state.role, state.leader = Role.CANDIDATE, ""
+        state.role, state.leader = CANDIDATE, ""
         state.term += 1
         state.voted_for = state.name
         state.note_vote()
@@ -169,19 +169,19 @@ class Elections:
         """
         state = self._state
         if reply.trial:
-            expected, role = state.term + 1, Role.TRIAL
+            expected, role = state.term + 1, TRIAL
             if not reply.granted and reply.term > state.term:
                 self._become_follower(reply.term, "")
                 return
         else:
-            expected, role = state.term, Role.CANDIDATE
+            expected, role = state.term, CANDIDATE
         if state.role is role and reply.granted and reply.term == expected:
             self.votes.add(peer)
             self._count_votes()
 
     def on_persisted(self, token: int) -> None:
         """Ours: the own vote counts once it is durable, like everybody else's."""
-        if self._state.role is Role.CANDIDATE and token >= self._vote_token:
+        if self._state.role is CANDIDATE and token >= self._vote_token:
             self.votes.add(self._state.name)
             self._count_votes()
 
@@ -189,7 +189,7 @@ class Elections:
         state = self._state
         if not state.membership.elects(self.votes):
             return
-        if state.role is Role.TRIAL:
+        if state.role is TRIAL:
             self.become_candidate(asked_to=False)
-        elif state.role is Role.CANDIDATE:
+        elif state.role is CANDIDATE:
             self._become_leader()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gridpact.consensus.raft.elections import Elections
 from gridpact.consensus.raft.messages import Append, AppendReply, Entry, InstallSnapshot
 from gridpact.consensus.raft.records import Entries, Snapshot
-from gridpact.consensus.raft.rules import Role
+from gridpact.consensus.raft.rules import FOLLOWER
 from gridpact.consensus.raft.state import BecomeFollower, State
 from gridpact.consensus.shape import Restore
 from gridpact.errors import invariant
@@ -74,7 +74,7 @@ class Following:
     def _follow(self, peer: str) -> None:
         """Recognise the sender as the leader of this term."""
         state = self._state
-        if state.role is not Role.FOLLOWER or state.leader != peer:
+        if state.role is not FOLLOWER or state.leader != peer:
             self._become_follower(state.term, peer)
         self._elections.heard_leader()
 

@@ -17,7 +17,7 @@ from gridpact.consensus.raft.messages import (
 )
 from gridpact.consensus.raft.progress import Progress
 from gridpact.consensus.raft.records import Entries
-from gridpact.consensus.raft.rules import HEARTBEAT, Role
+from gridpact.consensus.raft.rules import HEARTBEAT, LEADER
 from gridpact.consensus.raft.state import BecomeFollower, State
 from gridpact.consensus.shape import CancelTimer, ReadReady, Refused, Send, SetTimer
 
@@ -77,7 +77,7 @@ class Leading:
         state = self._state
         undecided = state.log.last_index - state.commit
         if (
-            state.role is not Role.LEADER
+            state.role is not LEADER
             or self._transferee
             or undecided >= UNDECIDED_MAX
             or not 0 < len(payload) <= PAYLOAD_MAX
@@ -88,7 +88,7 @@ class Leading:
 
     def _refuse(self, token: int) -> None:
         state = self._state
-        leader = "" if state.role is Role.LEADER else state.leader
+        leader = "" if state.role is LEADER else state.leader
         state.effects.append(Refused(token, leader))
 
     def _append(self, entry: Entry) -> None:
@@ -107,11 +107,11 @@ class Leading:
     def _send_entries(self, peer: str, progress: Progress) -> None:
         """Whatever the follower can take now; nothing while an answer is needed first."""
         log = self._state.log
-        while progress.may_send:
+        while progress.next_index <= log.last_index or progress.probing:
+            if not progress.may_send:
+                return
             if progress.next_index <= log.snapshot.index:
                 self._send_snapshot(peer, progress)
-                return
-            if progress.next_index > log.last_index and not progress.probing:
                 return
             entries = log.batch(progress.next_index)
             self._send_append(peer, progress, entries)
@@ -148,7 +148,7 @@ class Leading:
         Ours: as in [ONGARO14], section 6.2, who is not heard by a quorum leads no longer.
         """
         state = self._state
-        if state.role is not Role.LEADER:
+        if state.role is not LEADER:
             return
         if self._transferee and state.now_ms >= self._transfer_until_ms:
             self._transferee = ""  # ours: who did not take over in time never will
@@ -189,7 +189,7 @@ class Leading:
         """
         state = self._state
         progress = self.progress.get(peer)
-        if state.role is not Role.LEADER or reply.term != state.term or progress is None:
+        if state.role is not LEADER or reply.term != state.term or progress is None:
             return
         progress.heard(state.now_ms, min(reply.question, self._question))
         if not reply.accepted:
@@ -234,7 +234,7 @@ class Leading:
         """Linearizable reads without log entries. Source: [ONGARO14], section 6.4."""
         state = self._state
         if (
-            state.role is not Role.LEADER
+            state.role is not LEADER
             or state.log.term_at(state.commit) != state.term
             or len(self._reads) >= READS_MAX
         ):
@@ -261,7 +261,7 @@ class Leading:
         state = self._state
         held = state.membership.configuration
         ready = (
-            state.role is Role.LEADER
+            state.role is LEADER
             and not self._transferee
             and not held.is_joint
             and state.log.configurations[-1][0] <= state.commit
@@ -292,7 +292,7 @@ class Leading:
         """Source: [ONGARO14], section 3.10."""
         state = self._state
         heirs = state.membership.rank.keys() - {state.name}  # ours: nobody who is going
-        if state.role is not Role.LEADER or target not in heirs or self._transferee:
+        if state.role is not LEADER or target not in heirs or self._transferee:
             return
         self._transferee = target
         self._transfer_until_ms = state.now_ms + state.rules.timeouts.least_ms

@@ -34,7 +34,7 @@ from gridpact.consensus.raft.messages import (
     is_sound,
 )
 from gridpact.consensus.raft.records import Snapshot, Stored
-from gridpact.consensus.raft.rules import ELECTION, HEARTBEAT, Role, Rules
+from gridpact.consensus.raft.rules import ELECTION, FOLLOWER, HEARTBEAT, LEADER, Role, Rules
 from gridpact.consensus.raft.state import State
 from gridpact.consensus.shape import (
     CancelTimer,
@@ -131,15 +131,15 @@ class RaftReplica:
         state.look_at(now_ms)
         if type(event) is Received:  # most of all events
             self._receive(event.peer, event.data)
+        elif type(event) is Persisted:
+            self._on_persisted(event.token)
         else:
             self._take(event)
         return state.finish()
 
     def _take(self, event: Event) -> None:
-        """What the host itself has to say."""
+        """What the host wants, and what its clock says."""
         match event:
-            case Persisted(token):
-                self._on_persisted(token)
             case TimerFired(timer):
                 if timer == ELECTION:
                     self.elections.on_timer()
@@ -159,7 +159,7 @@ class RaftReplica:
     def _on_persisted(self, token: int) -> None:
         """Ours: the own word counts once it is durable, like everybody else's."""
         self.elections.on_persisted(token)
-        if self.state.saved(token) and self.state.role is Role.LEADER:
+        if self.state.saved(token) and self.state.role is LEADER:
             self.leading.decide()
 
     def _on_compact(self, height: int, data: bytes) -> None:
@@ -230,12 +230,12 @@ class RaftReplica:
         Raft, any later term makes one a follower.
         """
         state = self.state
-        was_leader = state.role is Role.LEADER
+        was_leader = state.role is LEADER
         if term > state.term:
             state.term, state.voted_for = term, ""
             state.note_vote()
             self.elections.begin_term()
-        state.role, state.leader = Role.FOLLOWER, leader
+        state.role, state.leader = FOLLOWER, leader
         self.elections.votes = set()
         if was_leader:
             self.leading.end()
@@ -244,7 +244,7 @@ class RaftReplica:
     def _become_leader(self) -> None:
         """Source: [XIONG23], section 4.1.1, election, step 3: heartbeats end the election."""
         state = self.state
-        state.role, state.leader = Role.LEADER, state.name
+        state.role, state.leader = LEADER, state.name
         state.effects.append(CancelTimer(ELECTION))
         self.leading.begin()
 

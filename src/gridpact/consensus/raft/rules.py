@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from gridpact.consensus.quorum import QuorumRule, WeightMajority
 from gridpact.consensus.raft.membership import ChangeRule, JointChange
@@ -35,3 +36,10 @@ class Role(Enum):
     """asks whether it would be elected."""
     CANDIDATE = "candidate"
     LEADER = "leader"
+
+
+FOLLOWER: Final = Role.FOLLOWER
+TRIAL: Final = Role.TRIAL
+CANDIDATE: Final = Role.CANDIDATE
+LEADER: Final = Role.LEADER
+"""By names of their own: Python 3.11 takes longer to find a member than to compare it."""

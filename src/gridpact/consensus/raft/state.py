@@ -13,9 +13,10 @@ from gridpact.consensus.raft.log import Log
 from gridpact.consensus.raft.membership import Membership
 from gridpact.consensus.raft.messages import RaftMessage
 from gridpact.consensus.raft.records import RaftRecord, Snapshot, Stored, Vote, record_bytes
-from gridpact.consensus.raft.rules import Role, Rules
+from gridpact.consensus.raft.rules import FOLLOWER, Role, Rules
 from gridpact.consensus.shape import Decide, Effect, Finality, Persist, Send
 
+_CRASH = Finality.CRASH
 BecomeFollower = Callable[[int, str], None]
 """Told (term, leader): one role change that every part may ask for."""
 
@@ -34,7 +35,7 @@ class State:
         self, name: str, stored: Stored, rules: Rules, framing: Framing[RaftMessage]
     ) -> None:
         self.name, self.rules, self.framing = name, rules, framing
-        self.role = Role.FOLLOWER
+        self.role: Role = FOLLOWER
         self.term, self.voted_for = stored.term, stored.voted_for
         self.leader = ""
         self.log = Log(stored)
@@ -111,7 +112,7 @@ class State:
             if entry.configuration:
                 self.recount()
             elif entry.payload:
-                self.effects.append(Decide(index, entry.payload, Finality.CRASH))
+                self.effects.append(Decide(index, entry.payload, _CRASH))
 
     def take_snapshot(self, snapshot: Snapshot) -> None:
         """Let a snapshot take the place of what lies before it, here and on the disk."""
