@@ -19,6 +19,7 @@ from gridpact.node.engines import COMETBFT, RAFT, WEIGHTED_RAFT
 
 NETWORK_ENGINES = (RAFT, WEIGHTED_RAFT, COMETBFT)
 LOG = "validator.log"
+LEDGER = "ledger"
 PROGRAM = (sys.executable, "-m", "gridpact.node")
 """What runs a validator; its folder follows."""
 STOP_WAITS_S = 15.0
@@ -67,6 +68,10 @@ class Devnet:
     def doors(self) -> list[Path]:
         """Sockets of all validators, in order."""
         return [door_path(home) for home in self.homes.values()]
+
+    def ledger(self, name: str = "") -> Path:
+        """Ledger folder of a validator, the first one when none is named."""
+        return self.homes[name or next(iter(self.homes))] / LEDGER
 
     def start(self, *names: str, environment: Mapping[str, str] | None = None) -> None:
         """Start these validators, or all, with more in their environment than there is here."""

@@ -267,9 +267,10 @@ class _Trial:
     async def _compared(self, tally: FaultTally) -> list[str]:
         """What clients saw against the ledgers of all validators."""
         chains = {}
-        for name, home in self._network.devnet.homes.items():
+        for name in self._network.names:
             try:
-                chains[name] = await asyncio.to_thread(read_chain, ledger_of(home))
+                ledger = self._network.devnet.ledger(name)
+                chains[name] = await asyncio.to_thread(read_chain, ledger)
             except GridpactError as error:
                 return [f"{name}: {error}"]
         lost = max(len(self._history.lost(chain)) for chain in chains.values())
@@ -280,9 +281,10 @@ class _Trial:
     async def _finish(self, number: int) -> list[str]:
         """The audit of all ledgers, which nobody uses any more."""
         found, roots = [], set()
-        for name, home in self._network.devnet.homes.items():
+        for name in self._network.names:
             try:
-                audit = await asyncio.to_thread(audit_ledger, ledger_of(home))
+                ledger = self._network.devnet.ledger(name)
+                audit = await asyncio.to_thread(audit_ledger, ledger)
             except GridpactError as error:
                 found.append(f"audit of {name}: {error}")
                 continue
@@ -308,11 +310,6 @@ class _Trial:
             history = self._history
             for seen in (*history.writes, *history.nonce_reads, *history.height_reads):
                 file.write(msgspec.json.encode(seen) + b"\n")
-
-
-def ledger_of(home: Path) -> Path:
-    """Where a validator's ledger is."""
-    return home / "ledger"
 
 
 def _raised(task: asyncio.Task[None]) -> list[str]:

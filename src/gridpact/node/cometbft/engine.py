@@ -68,6 +68,11 @@ class CometbftEngine:
         return self._adapter.application
 
     @property
+    def waiting(self) -> int:
+        """Transactions that were taken in and not answered."""
+        return len(self._intake)
+
+    @property
     def genesis_hash(self) -> bytes:
         """Name of the chain."""
         return self.application.genesis_hash

@@ -129,6 +129,7 @@ class Mesh:
         self._serving: set[asyncio.Task[None]] = set()
         self._dialling: list[asyncio.Task[None]] = []
         self._accepting: asyncio.Task[None] | None = None
+        self._listener: socket.socket | None = None
         self._closing = False
 
     @property
@@ -147,6 +148,7 @@ class Mesh:
         if listener is None:
             listener = await _listen(self._own.host, self._own.port)
         listener.setblocking(False)
+        self._listener = listener
         self._accepting = asyncio.create_task(self._accept(listener))
         self._dialling = [
             asyncio.create_task(self._stay_connected(peer)) for peer in self._peers.values()
@@ -155,8 +157,10 @@ class Mesh:
     async def close(self) -> None:
         """Stop listening, send what is unsent as long as `Limits.close_s` allows, end all."""
         self._closing = True
-        if self._accepting is not None:
+        if self._accepting is not None and self._listener is not None:
             self._accepting.cancel()
+            await asyncio.gather(self._accepting, return_exceptions=True)
+            self._listener.close()
         leaving = list(self._outbound.values())
         self._outbound.clear()
         for connection in leaving:
@@ -167,8 +171,7 @@ class Mesh:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._accepting is not None:
-            await asyncio.gather(self._accepting, return_exceptions=True)
+        await asyncio.sleep(0)  # in which the sockets are closed
 
     def send(self, peer: str, channel: int, data: bytes) -> bool:
         """Send a frame.
@@ -214,19 +217,19 @@ class Mesh:
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        with listener:
-            while True:
-                try:
-                    found, _ = await loop.sock_accept(listener)
-                except OSError as error:
-                    _log.warning("no connection can be taken", reason=error.strerror)
-                    await asyncio.sleep(_ACCEPT_AGAIN_S)
-                    continue
-                self._make_room()
-                task = asyncio.create_task(self._serve(found))
-                self._unknown[found] = task
-                self._serving.add(task)
-                task.add_done_callback(self._serving.discard)
+        while True:
+            try:
+                found, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                _log.warning("no connection can be taken", reason=error.strerror)
+                await asyncio.sleep(_ACCEPT_AGAIN_S)
+                continue
+            self._make_room()
+            task = asyncio.create_task(self._serve(found))
+            self._unknown[found] = task
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+            await asyncio.sleep(0)  # so that it has begun, and that a crowd stops nobody else
 
     def _make_room(self) -> None:
         """The oldest goes, not the newest: a member needs milliseconds, a flood keeps its place."""
