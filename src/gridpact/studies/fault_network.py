@@ -218,7 +218,7 @@ class FaultNetwork:
             environment={
                 "LD_PRELOAD": library,
                 "FAKETIME_TIMESTAMP_FILE": str(self.devnet.homes[name] / CLOCK),
-                "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_CACHE_DURATION": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                 "DONT_FAKE_MONOTONIC": "1",
             },
