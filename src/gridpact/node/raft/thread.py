@@ -67,12 +67,12 @@ class NetworkThread:
         await self._started
 
     async def close(self) -> None:
-        """Stop and wait until the thread has ended."""
+        """Stop and wait until the thread has ended; what it has said and says is not heard."""
+        if self._home is not None:
+            self._home.end()
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._finish)
             await asyncio.to_thread(self._thread.join)
-        if self._home is not None:
-            self._home.end()
 
     def feed(self, event: Event) -> None:
         """Give the replica an event, soon."""
