@@ -1,8 +1,8 @@
 """A validator whose clock can be set: `python -m gridpact.studies.fault_clock FOLDER`.
 
 What its wall clock is ahead stands in a file in its folder and is read each time that anything
-asks for the time of day. Clocks that only run, which timers use, are left alone, as when an operator
-sets the time of a machine.
+asks for the time of day. Clocks that only run, which timers use, are left alone, as they are when
+an operator sets the time of a machine.
 """
 
 from __future__ import annotations
