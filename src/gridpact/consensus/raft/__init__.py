@@ -9,11 +9,12 @@ from gridpact.consensus.raft.kinds import (
 )
 from gridpact.consensus.raft.membership import ChangeAtApply, JointChange, Membership
 from gridpact.consensus.raft.messages import RaftMessage
-from gridpact.consensus.raft.records import Stored, first_start, recover
+from gridpact.consensus.raft.records import Stored, recover
 from gridpact.consensus.raft.replica import RaftReplica
-from gridpact.consensus.raft.rules import Role, Rules
+from gridpact.consensus.raft.rules import HEARTBEAT, Role, Rules
 
 __all__ = [
+    "HEARTBEAT",
     "ChangeAtApply",
     "JointChange",
     "Membership",
@@ -24,7 +25,6 @@ __all__ = [
     "Rules",
     "Stored",
     "Timing",
-    "first_start",
     "flexible_raft",
     "raft",
     "recover",
