@@ -67,6 +67,7 @@ OPEN_MODULES = {
     "gridpact.consensus.raft.messages": "what Rafts say, for those who lie or listen",
     "gridpact.consensus.raft.records": "what Rafts keep, for those who watch a disk",
     "gridpact.consensus.raft.replica": "parts of a Raft, for those who watch or break them",
+    "gridpact.consensus.raft.rules": "names of a Raft's timers",
     "gridpact.consensus.shape": "events and effects of all protocols",
     "gridpact.contracts.bodies": "shapes of all transactions",
     "gridpact.contracts.genesis": "what a ledger starts from",

@@ -9,12 +9,11 @@ from gridpact.consensus.raft.kinds import (
 )
 from gridpact.consensus.raft.membership import ChangeAtApply, JointChange, Membership
 from gridpact.consensus.raft.messages import RaftMessage
-from gridpact.consensus.raft.records import Stored, recover
+from gridpact.consensus.raft.records import Stored, first_start, recover
 from gridpact.consensus.raft.replica import RaftReplica
-from gridpact.consensus.raft.rules import HEARTBEAT, Role, Rules
+from gridpact.consensus.raft.rules import Role, Rules
 
 __all__ = [
-    "HEARTBEAT",
     "ChangeAtApply",
     "JointChange",
     "Membership",
@@ -25,6 +24,7 @@ __all__ = [
     "Rules",
     "Stored",
     "Timing",
+    "first_start",
     "flexible_raft",
     "raft",
     "recover",

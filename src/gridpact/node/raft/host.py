@@ -17,7 +17,8 @@ from typing import Protocol
 
 import structlog
 
-from gridpact.consensus.raft import HEARTBEAT, RaftReplica, Role
+from gridpact.consensus.raft import RaftReplica, Role
+from gridpact.consensus.raft.rules import HEARTBEAT
 from gridpact.consensus.shape import (
     CancelTimer,
     Decide,
