@@ -132,9 +132,10 @@ def _body(data: bytes, place: int) -> bytes | None:
     if place + _HEAD.size > len(data):
         return None
     named, size, checksum = _HEAD.unpack_from(data, place)
+    if named != place:  # nearly always, where it is looked for at every byte: copy nothing
+        return None
     body = data[place + _HEAD.size : place + _HEAD.size + size]
-    whole = named == place and len(body) == size and zlib.crc32(body) == checksum
-    return body if whole else None
+    return body if len(body) == size and zlib.crc32(body) == checksum else None
 
 
 def _read(path: Path, data: bytes, header: bytes) -> tuple[list[bytes], int]:
