@@ -263,11 +263,12 @@ def test_a_signature_is_checked_once_under_one_key(checks: Checks) -> None:
 def test_a_signature_is_checked_again_under_a_new_key(checks: Checks) -> None:
     bench = Bench()
     checked = Checked(lambda: bench.application)
-    rotation, tariff = bench.rotate("prices", "prices-new"), bench.tariff()
+    bench.accept(bench.rotate("prices", "prices-new"), bench.tariff())
+    tariff = bench.tariff(first_s=SLOT + 900)
     before = checked.candidate(*tariff)
     assert isinstance(before, Candidate)
     assert before.signature_good
-    bench.accept(rotation)
+    bench.move(Phase.OPEN)
     after = checked.candidate(*tariff)
     assert isinstance(after, Candidate)
     assert after.checked_key == bench.party("prices").public_key != before.checked_key
