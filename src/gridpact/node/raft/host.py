@@ -110,13 +110,15 @@ class Host:
         self._standing = Standing(0, "", ready=False)
         self._announced = replica.commit
         """Up to here the others have been told what is decided."""
+        self._ended = False
 
     def start(self) -> None:
         """Begin from what is durable."""
         self._do(self.replica.start(_now_ms()))
 
     def stop(self) -> None:
-        """No timer fires any more."""
+        """Nothing is taken, sent or told any more, whatever still comes."""
+        self._ended = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -129,12 +131,19 @@ class Host:
         """Give the replica an event and do what it says.
 
         Raises:
-            StoreError: the disk or the signer refused; the replica may not go on.
+            StoreError: the disk or the signer refused; the host has stopped. What the replica has
+                in memory is not durable, and it would confirm that when it is next asked.
         """
+        if self._ended:
+            return
         now_ms = _now_ms()
         if self.recorder is not None:
             self.recorder(now_ms, event)
-        self._do(self.replica.step(event, now_ms))
+        try:
+            self._do(self.replica.step(event, now_ms))
+        except BaseException:
+            self.stop()
+            raise
 
     def _do(self, effects: list[Effect]) -> None:
         todo = deque(effects)

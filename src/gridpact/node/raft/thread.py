@@ -7,6 +7,7 @@ decided, this one tells it what was. Neither waits for the other.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -43,7 +44,7 @@ class NetworkThread:
         self._home: asyncio.AbstractEventLoop | None = None
         self._host: Host | None = None
         self._send: Callable[[str, int, bytes], object] = lambda _peer, _channel, _data: None
-        self._end: asyncio.Event | None = None
+        self._end = asyncio.Event()
         self._started: asyncio.Future[None] | None = None
 
     # From the application's loop
@@ -61,17 +62,24 @@ class NetworkThread:
 
     async def close(self) -> None:
         """Stop and wait until the thread has ended."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._finish)
+        if self._home is None:
+            self._loop.close()
+        else:
+            self._call_thread(self._end.set)
             await asyncio.to_thread(self._thread.join)
 
     def feed(self, event: Event) -> None:
-        """Give the replica an event, soon."""
-        self._loop.call_soon_threadsafe(self._feed, event)
+        """Give the replica an event, soon; nothing happens once the thread has ended."""
+        self._call_thread(self._feed, event)
 
     def send(self, peer: str, channel: int, data: bytes) -> None:
         """Send to a peer, soon, or lose it."""
-        self._loop.call_soon_threadsafe(self._send, peer, channel, data)
+        self._call_thread(lambda: self._send(peer, channel, data))
+
+    def _call_thread(self, call: Callable[..., object], *arguments: object) -> None:
+        # the thread may end, and its loop with it, at any moment: whoever cares is told by `failed`
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     # From the thread
 
@@ -86,7 +94,7 @@ class NetworkThread:
     def failed(self, error: Exception) -> None:
         """Hand on what makes further work impossible, and stop."""
         self._call_home(self._failed_to, error)
-        self._finish()
+        self._end.set()
 
     def _call_home(self, call: Callable[..., object], *arguments: object) -> None:
         if self._home is not None and not self._home.is_closed():
@@ -95,10 +103,6 @@ class NetworkThread:
     def _feed(self, event: Event) -> None:
         if self._host is not None:
             self._host.feed(event)
-
-    def _finish(self) -> None:
-        if self._end is not None:
-            self._end.set()
 
     def _run(self) -> None:
         try:
@@ -109,7 +113,6 @@ class NetworkThread:
 
     async def _live(self) -> None:
         self._loop.set_exception_handler(self._unhandled)
-        self._end = asyncio.Event()
         try:
             host, self._send, close = await self._make(self)
         except Exception as error:  # noqa: BLE001 - raised by `start`
