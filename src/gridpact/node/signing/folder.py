@@ -58,8 +58,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Number of the key in use."""
     chain_id: str = ""
     """What CometBFT calls the chain."""
-    address: str = ""
-    """Where CometBFT waits for its signer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ def make_key(
     passphrase: bytes | None,
     effort: Effort | None = None,
     chain_id: str = "",
-    address: str = "",
+    seed: bytes | None = None,
 ) -> bytes:
     """Make the folder of a signer that has signed nothing, with its first key.
 
@@ -95,7 +93,7 @@ def make_key(
         passphrase: seals the key; None leaves it unprotected.
         effort: to be spent on each try of the passphrase.
         chain_id: what CometBFT calls the chain.
-        address: `unix://` or `tcp://`, where CometBFT waits.
+        seed: 32 bytes of a key that is known already; else the operating system's randomness.
     Returns:
         The public key, 32 bytes.
     Raises:
@@ -105,10 +103,9 @@ def make_key(
     if folder.exists() and any(folder.iterdir()):
         raise InputError([Problem(str(folder), "is not empty; a signer begins in a new folder")])
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    public = new_key(key_path(folder, 1), passphrase, effort=effort)
+    public = new_key(key_path(folder, 1), passphrase, effort=effort, seed=seed)
     create_position(folder / POSITION, _first(kind))
-    settings = Settings(FORMAT, kind, chain.hex(), name, 1, chain_id, address)
-    _write_settings(folder, settings)
+    _write_settings(folder, Settings(FORMAT, kind, chain.hex(), name, 1, chain_id))
     return public
 
 
@@ -180,7 +177,10 @@ def use_key(folder: Path, number: int) -> bytes:
 
 
 def socket_path(folder: Path) -> Path:
-    """Where the signer of this folder listens: in it, or in a place with a shorter name."""
+    """Where node and signer of this folder meet: in it, or in a place with a shorter name.
+
+    The signer of a Raft replica listens there; that of CometBFT finds CometBFT listening.
+    """
     path = folder.resolve() / SOCKET
     if len(str(path)) <= SOCKET_PATH_MAX:
         return path

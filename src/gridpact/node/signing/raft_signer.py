@@ -153,6 +153,7 @@ class RaftSigner:
                 self._standing.note_behind((term, last_index), (held.term, reach))
                 return Begun(self._status, held.term, held.voted_for, reach)
         else:
+            self._standing.not_behind()
             self._move(term, voted_for, index)
         self._pledge(self.position.term, self.position.voted_for)
         self._status = Status.READY if allowed is None else Status.CATCHING_UP
