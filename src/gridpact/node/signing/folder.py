@@ -5,6 +5,7 @@ The folder is not part of a backup of the node: an older copy of it would let a 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -201,6 +202,14 @@ def make_socket_folder(folder: Path) -> Path:
         if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
             raise StoreError(f"{path.parent}: belongs to somebody else; remove it")
     return path
+
+
+def leave_socket_folder(folder: Path) -> None:
+    """Remove the place of the socket, unless it is the folder itself or something is in it."""
+    path = socket_path(folder)
+    if path.parent != folder.resolve():
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
 
 def _first(kind: Kind) -> RaftPosition | CometbftPosition:

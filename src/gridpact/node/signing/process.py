@@ -18,6 +18,7 @@ from gridpact.node.signing.folder import (
     POSITION,
     Kind,
     Settings,
+    leave_socket_folder,
     make_socket_folder,
     read_settings,
 )
@@ -78,6 +79,7 @@ def run(
         service.serve(parent)
     finally:
         service.close()
+        leave_socket_folder(folder)
         close()
         _log.info("signer stopped", name=settings.name)
 

@@ -56,7 +56,10 @@ class Status(Enum):
 
 
 class Begun(msgspec.Struct, frozen=True, array_like=True):
-    """The answer to `begin`: with this term and vote the replica must start."""
+    """The answer to `begin`: with this term and vote the replica must start.
+
+    Where they differ from the log's, the host first writes them there as a record.
+    """
 
     status: Status
     term: int
