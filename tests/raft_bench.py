@@ -236,7 +236,7 @@ class Group:
         host = self.hosts[name]
         for _ in range(3):
             self.now_ms = max(self.now_ms, host.timers[timer])
-            waits = timer == "election" and host.replica._deadline_ms > self.now_ms
+            waits = timer == "election" and host.replica.elections.deadline_ms > self.now_ms
             self.step(name, TimerFired(timer))
             if not waits:
                 return

@@ -177,7 +177,7 @@ def test_flood_in_one_name_leaves_room_for_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Anybody can write junk in a member's name; it fills that member's share and no more."""
-    monkeypatch.setattr("gridpact.node.embedded.MEMPOOL_PER_SENDER_MAX", 50)
+    monkeypatch.setattr("gridpact.node.intake.WAITING_PER_SENDER_MAX", 50)
 
     async def run() -> None:
         load = Workload(1, 3)

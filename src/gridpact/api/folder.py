@@ -13,6 +13,7 @@ from pathlib import Path
 from gridpact.errors import StoreError
 from gridpact.files import write_atomically
 from gridpact.model import RunResult, Scenario, SlotResult
+from gridpact.node import EMBEDDED
 from gridpact.pipeline import moved_to, run_scenario
 from gridpact.reports import (
     run_json,
@@ -38,6 +39,8 @@ def run_into_folder(
     progress: Progress | None = None,
     *,
     started: float | None = None,
+    engine: str = EMBEDDED,
+    validators: int = 1,
 ) -> tuple[RunResult, dict[str, object]]:
     """Run a scenario and write everything it came to into a folder.
 
@@ -45,6 +48,8 @@ def run_into_folder(
         scenario: what to run.
         target: absent, empty, or the folder of an earlier run, which is replaced at the end.
         progress: what to tell while trading.
+        engine: what orders the transactions.
+        validators: how many decide.
         started: `time.perf_counter()` of the beginning, when that was before this call.
     Returns:
         The run, its ledger at its final place, and the object of `run.json`.
@@ -59,7 +64,9 @@ def run_into_folder(
     except OSError as error:
         raise StoreError(f"{aside.parent}: {error.strerror}; nothing was written") from error
     try:
-        result = run_scenario(scenario, aside / LEDGER, progress)
+        result = run_scenario(
+            scenario, aside / LEDGER, progress, engine=engine, validators=validators
+        )
         at_target = dataclasses.replace(result.ledger, path=target / LEDGER)
         described = dataclasses.replace(result, ledger=at_target)
         summary = _write(described, aside, target, began)

@@ -19,6 +19,7 @@ from gridpact.api.results import Result
 from gridpact.errors import InputError, Problem
 from gridpact.inputs import builtin_scenario, load_scenario
 from gridpact.model import Scenario
+from gridpact.node import EMBEDDED
 from gridpact.pipeline import run_scenario
 
 DAYS_MAX = 366
@@ -33,6 +34,8 @@ def run(
     out: str | Path | None = None,
     days: int | None = None,
     seed: int | None = None,
+    engine: str = EMBEDDED,
+    validators: int = 1,
 ) -> Result:
     """Trade the days of a scenario: orders, clearing, ledger, grid, settlement, bills.
 
@@ -42,6 +45,9 @@ def run(
             ledger lies in a temporary folder that goes with the result.
         days: trade this many days instead of the scenario's.
         seed: another seed than the scenario's.
+        engine: what orders the transactions: `embedded`, `raft`, `weighted-raft`, `cometbft`; all
+            but the first start a process for each validator.
+        validators: how many decide.
     Raises:
         InputError: everything that is wrong with scenario, data and arguments.
         StoreError: the disk refused.
@@ -52,10 +58,16 @@ def run(
         target = Path(out)
         if target.exists() and not (target.is_dir() and not any(target.iterdir())):
             raise InputError([Problem("out", f"{target} is not an empty folder; name another")])
-        return Result(_outside_loops(lambda: run_into_folder(chosen, target)[0]))
+        return Result(
+            _outside_loops(
+                lambda: run_into_folder(chosen, target, engine=engine, validators=validators)[0]
+            )
+        )
     temporary = Path(tempfile.mkdtemp(prefix="gridpact-"))
     try:
-        finished = _outside_loops(lambda: run_scenario(chosen, temporary / LEDGER))
+        finished = _outside_loops(
+            lambda: run_scenario(chosen, temporary / LEDGER, engine=engine, validators=validators)
+        )
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -10,7 +10,18 @@ import sys
 
 import typer
 
-from gridpact.cli import faults, init, ledger, market, personal, run, simulate, speed, study
+from gridpact.cli import (
+    faults,
+    init,
+    ledger,
+    market,
+    network,
+    personal,
+    run,
+    simulate,
+    speed,
+    study,
+)
 from gridpact.cli.output import configure_logging, explain_failure
 
 __all__ = ["app", "main"]
@@ -44,7 +55,7 @@ def _options(
     configure_logging(verbose)
 
 
-for module in (run, init, market, ledger, personal, speed, faults, simulate, study):
+for module in (run, init, market, ledger, personal, network, speed, faults, simulate, study):
     module.register(app)
 
 

@@ -15,6 +15,11 @@ from gridpact.errors import InputError, Problem
 if TYPE_CHECKING:
     from gridpact.model import Scenario
 
+DEFAULT_VALIDATORS = {"embedded": 1, "raft": 3, "weighted-raft": 3, "cometbft": 4}
+ENGINES = tuple(DEFAULT_VALIDATORS)
+VALIDATORS_MAX = 16
+"""Processes of one machine."""
+
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
@@ -32,7 +37,13 @@ def run(
     ] = None,
     days: Annotated[int | None, typer.Option(help="Trade this many days.")] = None,
     seed: Annotated[int | None, typer.Option(help="Another seed than the scenario's.")] = None,
-    engine: Annotated[str, typer.Option(help="What orders transactions: embedded.")] = "embedded",
+    engine: Annotated[
+        str, typer.Option(help=f"What orders transactions: {', '.join(ENGINES)}.")
+    ] = "embedded",
+    validators: Annotated[
+        int | None,
+        typer.Option(help="Processes that decide together; 3 for a Raft, 4 for cometbft."),
+    ] = None,
     market: Annotated[str, typer.Option(help="The market mechanism: auction.")] = "auction",
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an earlier run in --out.")
@@ -41,15 +52,20 @@ def run(
 ) -> None:
     """Trade whole days on real profiles: orders, clearing, ledger, settlement, report.
 
-    Example: `gridpact run --out out/first`
+    Example: `gridpact run --out out/first` or `gridpact run --engine raft --validators 3`
     """
     started = time.perf_counter()
-    chosen = _chosen_scenario(scenario, days, seed, engine, market)
+    chosen = _chosen_scenario(
+        scenario, days, seed, [*_wrong_engine(engine, validators), *_wrong_market(market)]
+    )
+    count = DEFAULT_VALIDATORS[engine] if validators is None else validators
     target = _target(out, chosen.name, replace)
     from gridpact.api import run_into_folder
 
     with trading_display(chosen, quiet=as_json) as progress:
-        result, summary = run_into_folder(chosen, target, progress, started=started)
+        result, summary = run_into_folder(
+            chosen, target, progress, started=started, engine=engine, validators=count
+        )
     if as_json:
         print_json(summary)
         return
@@ -60,17 +76,29 @@ def run(
     Console().print(run_table(result, target / "report.html"))
 
 
+def _wrong_engine(engine: str, validators: int | None) -> list[Problem]:
+    if engine not in ENGINES:
+        return [Problem("--engine", f"{engine!r} is not one of: {', '.join(ENGINES)}")]
+    if validators is None:
+        return []
+    most = 1 if engine == "embedded" else VALIDATORS_MAX
+    if not 1 <= validators <= most:
+        return [Problem("--validators", f"{validators} is not in 1..{most} for {engine}")]
+    return []
+
+
+def _wrong_market(market: str) -> list[Problem]:
+    if market != "auction":
+        return [Problem("--market", f"{market!r} is not one of: auction")]
+    return []
+
+
 def _chosen_scenario(
-    path: Path | None, days: int | None, seed: int | None, engine: str, market: str
+    path: Path | None, days: int | None, seed: int | None, problems: list[Problem]
 ) -> Scenario:
     """The scenario with what the command line changes in it; all problems at once."""
     from gridpact.api import choose_scenario
 
-    problems = []
-    if engine != "embedded":
-        problems.append(Problem("--engine", f"{engine!r} is not one of: embedded"))
-    if market != "auction":
-        problems.append(Problem("--market", f"{market!r} is not one of: auction"))
     return choose_scenario(path, days=days, seed=seed, prefix="--", problems=problems)
 
 

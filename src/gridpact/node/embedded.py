@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 from gridpact.codec import Wire
-from gridpact.contracts import Application, Candidate, Unreadable, is_early, judge_payload
+from gridpact.contracts import Application, Candidate, Unreadable
 from gridpact.contracts.genesis import Genesis
 from gridpact.errors import InputError, Problem, StoreError
-from gridpact.ledger.blocks import EngineState, Receipt, Record
+from gridpact.ledger.blocks import EngineState, Record
 from gridpact.ledger.envelope import Transaction
 from gridpact.model import Verdict
 from gridpact.node.engines import EMBEDDED, engine_state
-from gridpact.node.port import QueryResult, Refusal
+from gridpact.node.intake import Intake, Outcome
+from gridpact.node.port import QueryResult
 from gridpact.node.signature_worker import verify_signature
 from gridpact.node.store import LedgerStore
 from gridpact.node.verifier import VerifierProcess
@@ -29,18 +30,8 @@ VERIFY_BATCH = 512
 VERIFY_AHEAD = 3
 """Signatures per frame and frames on their way to the worker: what its pipe holds (128 bytes each)
 is what it checks while this process executes a block."""
-MEMPOOL_MAX = 100_000
-MEMPOOL_PER_SENDER_MAX = 10_000
-EARLY_MAX_S = 86_400
-"""A phase that may not be in a block for longer than this is refused, not kept waiting with all
-that its sender sends after it. Where there is no clock, every time lies further ahead."""
-REMEMBERED_MAX = 20_000
-"""Outcomes kept in memory for `receipts`; older receipts are read from the store."""
-
 RETRY_S = 0.2
 """How long a phase whose time has not come waits before it is tried again."""
-
-Outcome = Receipt | Refusal
 
 
 def simulated_time() -> int:
@@ -90,13 +81,9 @@ class EmbeddedEngine:
         self._verifier = VerifierProcess()
         self._inbox: list[tuple[Transaction, bytes]] = []
         self._ready: list[Candidate] = []
-        self._waiting: dict[bytes, tuple[str, asyncio.Future[Outcome]]] = {}
-        """Sender and future outcome of everything taken in."""
-        self._per_sender: Counter[str] = Counter()
-        self._outcomes: OrderedDict[bytes, Outcome] = OrderedDict()
+        self._intake = Intake(lambda: self.application, store.find_transaction)
         self._has_inbox = asyncio.Event()
         self._has_ready = asyncio.Event()
-        self._failure: Exception | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -132,7 +119,7 @@ class EmbeddedEngine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._fail(StoreError(f"{self.store.folder}: the engine was stopped"))
+        self._intake.fail(StoreError(f"{self.store.folder}: the engine was stopped"))
         await self._verifier.close()
         self.store.close()
 
@@ -142,31 +129,11 @@ class EmbeddedEngine:
         return self.application.genesis_hash
 
     async def submit(self, envelope: bytes, payload: bytes) -> Verdict:
-        """See `EnginePort.submit`.
-
-        A nonce that is used is refused before the signature is looked at: a check is dear.
-        """
-        if self._failure is not None:
-            raise self._failure
-        transaction = self.application.readable(envelope)
-        if isinstance(transaction, Verdict):
-            return transaction
-        verdict = judge_payload(transaction, payload, self.application.rules)
-        if verdict != Verdict.ACCEPTED:
-            return verdict
-        if is_early(transaction, self._header_time() + EARLY_MAX_S):
-            return Verdict.TOO_EARLY
-        sender = transaction.envelope.sender
-        party = self.application.party(sender)
-        if party is None:
-            return Verdict.UNKNOWN_SENDER
-        if transaction.envelope.nonce <= party.nonce or transaction.id in self._waiting:
-            return Verdict.NONCE_USED
-        if len(self._waiting) >= MEMPOOL_MAX or self._per_sender[sender] >= MEMPOOL_PER_SENDER_MAX:
-            return Verdict.MEMPOOL_FULL
-        self._per_sender[sender] += 1
-        self._waiting[transaction.id] = (sender, asyncio.get_running_loop().create_future())
-        self._inbox.append((transaction, payload))
+        """See `EnginePort.submit`."""
+        taken = self._intake.admit(envelope, payload, self._header_time())
+        if isinstance(taken, Verdict):
+            return taken
+        self._inbox.append((taken, payload))
         self._has_inbox.set()
         if len(self._inbox) % VERIFY_BATCH == 0:
             await asyncio.sleep(0)  # who submits without a pause still lets the engine work
@@ -174,19 +141,17 @@ class EmbeddedEngine:
 
     async def receipts(self, ids: Sequence[bytes]) -> list[Outcome]:
         """See `EnginePort.receipts`."""
-        return [await self._outcome(transaction_id) for transaction_id in ids]
+        return [await self._intake.outcome(transaction_id) for transaction_id in ids]
 
     async def values(self, keys: Sequence[str]) -> list[Wire | None]:
         """See `EnginePort.values`."""
-        if self._failure is not None:
-            raise self._failure
+        self._intake.check()
         entries = map(self.application.state.entries.get, keys)
         return [None if entry is None else entry.value for entry in entries]
 
     async def query(self, key: str) -> QueryResult:
         """See `EnginePort.query`; InputError before the first block."""
-        if self._failure is not None:
-            raise self._failure
+        self._intake.check()
         height = self.application.height
         if height == 0:
             raise InputError([Problem(key, "nothing can be proved before the first block")])
@@ -194,26 +159,12 @@ class EmbeddedEngine:
         entry, proof = self.application.query(key)
         return QueryResult(record, entry, proof)
 
-    async def _outcome(self, transaction_id: bytes) -> Outcome:
-        waiting = self._waiting.get(transaction_id)
-        if waiting is not None:
-            return await waiting[1]
-        outcome = self._outcomes.get(transaction_id)
-        if outcome is not None:
-            return outcome
-        if self._failure is not None:
-            raise self._failure
-        found = self.store.find_transaction(transaction_id)
-        if found is None:
-            raise InputError([Problem(transaction_id.hex(), "no such transaction was submitted")])
-        return found[1]
-
     async def _until_it_fails(self, stage: Callable[[], Coroutine[None, None, None]]) -> None:
         """Run a stage for ever; whatever ends it is told to everybody who waits."""
         try:
             await stage()
         except Exception as error:
-            self._fail(error)
+            self._intake.fail(error)
             if not isinstance(error, StoreError):
                 raise
 
@@ -268,8 +219,7 @@ class EmbeddedEngine:
             result = application.finalize_block(proposal, candidates)
             self.store.save_block(proposal, chosen, result)
             application.commit(result)
-            for receipt in result.receipts:
-                self._settle(receipt.transaction, receipt)
+            self._intake.settle_all(result.receipts)
         self._ready = self._left_to_wait(chosen)
         if self._ready and chosen:
             self._has_ready.set()
@@ -292,25 +242,5 @@ class EmbeddedEngine:
                 kept.append(candidate)
                 senders.add(sender)
             else:
-                self._settle(transaction.id, Refusal(transaction.id, verdict))
+                self._intake.refuse(transaction.id, verdict)
         return kept
-
-    def _settle(self, transaction_id: bytes, outcome: Outcome) -> None:
-        self._outcomes[transaction_id] = outcome
-        if len(self._outcomes) > REMEMBERED_MAX:
-            self._outcomes.popitem(last=False)
-        sender, future = self._waiting.pop(transaction_id)
-        self._per_sender[sender] -= 1
-        if not self._per_sender[sender]:
-            del self._per_sender[sender]
-        if not future.done():
-            future.set_result(outcome)
-
-    def _fail(self, error: Exception) -> None:
-        """Nothing more is promised, everybody who waits is told; the first reason stays."""
-        self._failure = self._failure or error
-        for _, future in self._waiting.values():
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # seen: nobody has to await what nobody waits for
-        self._waiting.clear()

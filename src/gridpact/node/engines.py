@@ -9,7 +9,9 @@ from gridpact.node.tables import LedgerTables
 
 EMBEDDED = "embedded"
 COMETBFT = "cometbft"
-ENGINES = (EMBEDDED, COMETBFT)
+RAFT = "raft"
+WEIGHTED_RAFT = "weighted-raft"
+ENGINES = (EMBEDDED, COMETBFT, RAFT, WEIGHTED_RAFT)
 """Engines whose validators are those of the genesis for ever."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -59,17 +60,11 @@ class Desk:
 
     async def send(self, transactions: Iterable[Signed]) -> list[Verdict]:
         """Submit, wait until all are durable or refused, and count what they were told."""
-        waiting = []
-        verdicts: dict[bytes, Verdict] = {}
-        order = []
-        for envelope, payload in transactions:
-            transaction_id = sha256(envelope)
-            order.append(transaction_id)
-            verdict = await self.engine.submit(envelope, payload)
-            if verdict == Verdict.ACCEPTED:
-                waiting.append(transaction_id)
-            else:
-                verdicts[transaction_id] = verdict
+        sent = list(transactions)
+        order = [sha256(envelope) for envelope, _ in sent]
+        taken = await asyncio.gather(*(self.engine.submit(*signed) for signed in sent))
+        verdicts = dict(zip(order, taken, strict=True))
+        waiting = [key for key, verdict in verdicts.items() if verdict == Verdict.ACCEPTED]
         answers = await self.engine.receipts(waiting)
         for transaction_id, receipt in zip(waiting, answers, strict=True):
             verdicts[transaction_id] = Verdict(receipt.verdict)

@@ -49,8 +49,15 @@ ROLES = {
 }
 
 
-def genesis_of(scenario: Scenario, keys: SimulatedKeys) -> Genesis:
-    """The genesis file of a simulated run: who runs it, and one market."""
+def genesis_of(scenario: Scenario, keys: SimulatedKeys, validators: int = 1) -> Genesis:
+    """The genesis file of a simulated run: who runs it, and one market.
+
+    Args:
+        scenario: of the run.
+        keys: of its parties.
+        validators: how many decide with equal weights; one is the operator alone.
+    """
+    names = [OPERATOR] if validators == 1 else [f"validator-{i + 1}" for i in range(validators)]
     market = Market(
         scenario.market_id,
         scenario.slot_length_s,
@@ -67,7 +74,7 @@ def genesis_of(scenario: Scenario, keys: SimulatedKeys) -> Genesis:
         previous=b"",
         markets=[market],
         parties=[GenesisParty(party, keys.pair(party)[0], int(ROLES[party])) for party in ROLES],
-        validators=[Validator(OPERATOR, 1)],
+        validators=[Validator(name, 1) for name in names],
         limits=DEFAULT_LIMITS,
         fallback=FallbackRule(quorum=1, delay_s=86_400),
     )

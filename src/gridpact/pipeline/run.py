@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import structlog
 
+from gridpact.contracts.genesis import Genesis
 from gridpact.inputs import load_profiles
 from gridpact.market.integer import Orders, clear_auction
 from gridpact.model import Profiles, RunResult, Scenario, SlotResult, TieRule
-from gridpact.node import EmbeddedEngine, LedgerStore, SimulatedKeys, Wallet
+from gridpact.node import (
+    EMBEDDED,
+    EmbeddedEngine,
+    EnginePort,
+    LedgerStore,
+    SimulatedKeys,
+    Wallet,
+    hosted,
+)
 from gridpact.pipeline.books import Books
 from gridpact.pipeline.day import DayTrader, Progress
 from gridpact.pipeline.opening import genesis_of
@@ -19,12 +31,21 @@ from gridpact.pipeline.opening import genesis_of
 _log = structlog.get_logger(__name__)
 
 
-def run_scenario(scenario: Scenario, folder: Path, progress: Progress | None = None) -> RunResult:
+def run_scenario(
+    scenario: Scenario,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    engine: str = EMBEDDED,
+    validators: int = 1,
+) -> RunResult:
     """Trade all days of a scenario on a new ledger.
 
     Args:
         scenario: what to run.
         folder: where the ledger goes; empty or absent.
+        engine: see `hosted`.
+        validators: how many decide.
         progress: told (slots done, slots in all, the slot that was just done).
     Raises:
         InputError: the scenario's data are wrong, or there is a ledger in the folder.
@@ -35,7 +56,8 @@ def run_scenario(scenario: Scenario, folder: Path, progress: Progress | None = N
     loaded = time.perf_counter()
     _compile_kernels()
     compiled = time.perf_counter()
-    trader, slots, execution_s = asyncio.run(_trade(scenario, profiles, folder, progress))
+    host = partial(hosted, engine, folder)
+    trader, slots, execution_s = asyncio.run(_trade(scenario, profiles, host, progress, validators))
     traded = time.perf_counter()
     store = LedgerStore.open(folder, writable=False)
     try:
@@ -48,10 +70,11 @@ def run_scenario(scenario: Scenario, folder: Path, progress: Progress | None = N
         compilation=compiled - loaded,
         clearing=trader.clearing_s,
         grid=trader.lines.spent_s if trader.lines is not None else 0.0,
-        ledger=execution_s - trader.clearing_s,
         trading=traded - compiled,
         summary=ended - traded,
     )
+    if execution_s is not None:
+        result.timings_s["ledger"] = execution_s - trader.clearing_s
     _log.info("run", receipts=result.receipts, sizes=result.sizes, timings_s=result.timings_s)
     return result
 
@@ -63,14 +86,17 @@ def _compile_kernels() -> None:
 
 
 async def _trade(
-    scenario: Scenario, profiles: Profiles, folder: Path, progress: Progress | None
-) -> tuple[DayTrader, list[SlotResult], float]:
+    scenario: Scenario,
+    profiles: Profiles,
+    host: Callable[[Genesis], AbstractAsyncContextManager[EnginePort]],
+    progress: Progress | None,
+    validators: int,
+) -> tuple[DayTrader, list[SlotResult], float | None]:
+    """The trader, its slots, and what execution took where it took place in this process."""
     keys = SimulatedKeys(scenario.seed)
-    engine = await EmbeddedEngine.create(folder, genesis_of(scenario, keys))
-    try:
+    async with host(genesis_of(scenario, keys, validators)) as engine:
         wallet = Wallet(keys, engine.genesis_hash)
         trader = DayTrader(engine, scenario, profiles, wallet)
         slots = await trader.trade(progress)
-        return trader, slots, engine.execution_s
-    finally:
-        await engine.close()
+        spent = engine.execution_s if isinstance(engine, EmbeddedEngine) else None
+        return trader, slots, spent

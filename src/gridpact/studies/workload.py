@@ -7,6 +7,7 @@ callers, who lend it a way to read the state when it has to go on from an existi
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -111,9 +112,9 @@ def reader(engine: EmbeddedEngine) -> Read:
 
 
 async def send(engine: EnginePort, batch: Sequence[Signed]) -> list[Verdict]:
-    """Submit all, wait until each is durable or refused, and say what each was told."""
+    """Submit all together, wait until each is durable or refused, and say what each was told."""
     ids = [sha256(envelope) for envelope, _ in batch]
-    told = [await engine.submit(envelope, sealed) for envelope, sealed in batch]
+    told = await asyncio.gather(*(engine.submit(*signed) for signed in batch))
     taken = [id_ for id_, verdict in zip(ids, told, strict=True) if verdict == Verdict.ACCEPTED]
     outcomes = iter(await engine.receipts(taken))
     return [
@@ -145,10 +146,11 @@ class Workload:
         *,
         orders_per_slot: int = 20,
         limits: Limits = DEFAULT_LIMITS,
+        validators: Sequence[str] = VALIDATORS,
     ) -> None:
         self.members = [f"member-{number:04}" for number in range(members)]
         self.keys = SimulatedKeys(seed)
-        self.genesis = self._genesis(seed, orders_per_slot, limits)
+        self.genesis = self._genesis(seed, orders_per_slot, limits, validators)
         self.wallet = _ResumableWallet(self.keys, genesis_hash(self.genesis))
         self.phase = 0
         """Number of the last phase transaction written."""
@@ -159,7 +161,9 @@ class Workload:
         self._seats: deque[tuple[int, str]] = deque()
         """Where the next orders go: each (open slot, member) that is below the cap, in turn."""
 
-    def _genesis(self, seed: int, orders_per_slot: int, limits: Limits) -> Genesis:
+    def _genesis(
+        self, seed: int, orders_per_slot: int, limits: Limits, validators: Sequence[str]
+    ) -> Genesis:
         roles = {
             OPERATOR: Role.OPERATOR,
             PRICE_AUTHORITY: Role.PRICE_AUTHORITY,
@@ -181,7 +185,7 @@ class Workload:
                 GenesisParty(party, self.keys.pair(party)[0], int(role))
                 for party, role in roles.items()
             ],
-            validators=[Validator(party, 1) for party in VALIDATORS],
+            validators=[Validator(party, 1) for party in validators],
             limits=limits,
             fallback=FallbackRule(quorum=2, delay_s=3600),
         )
@@ -348,6 +352,22 @@ class Workload:
                 sender = METERING_OPERATOR if number % 2 else meter
                 sent.append(self.sign(sender, Kind.READING, body, payload))
         return sent
+
+    def resumed_from(self, slots: int) -> list[str]:
+        """Keys of all that `resume` reads."""
+        fixed = [party.party for party in self.genesis.parties]
+        names = (*fixed, *self.members, *map(meter_of, self.members))
+        starts = [start_of(slot) for slot in range(slots)]
+        return [
+            CLOCK,
+            *map(party_key, names),
+            *(slot_key(MARKET, start) for start in starts),
+            *(
+                position_key("orders", member, MARKET, start)
+                for start in starts
+                for member in self.members
+            ),
+        ]
 
     def resume(self, read: Read, slots: int) -> None:
         """Go on from what a ledger holds: nonces, the phase number, open orders.

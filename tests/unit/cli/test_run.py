@@ -60,7 +60,7 @@ def test_all_problems_come_at_once_and_nothing_is_written(tmp_path: Path) -> Non
     )
     scenario = write_scenario(tmp_path, broken)
     before = sorted(tmp_path.rglob("*"))
-    done = call("run", scenario, "--out", tmp_path / "out", "--days", 0, "--engine", "raft")
+    done = call("run", scenario, "--out", tmp_path / "out", "--days", 0, "--engine", "paxos")
     assert done.code == 2
     for word in ("currency", "retail", "speling", "--days", "--engine"):
         assert word in done.err

@@ -25,8 +25,8 @@ from gridpact.contracts.genesis import APP_VERSION
 from gridpact.errors import InputError, Problem, invariant
 from gridpact.files import sync_folder
 from gridpact.ledger.blocks import FORMAT_VERSION, Proposal, Receipt, record_hash
-from gridpact.ledger.envelope import Transaction
 from gridpact.model import Verdict
+from gridpact.node.candidates import Checked
 from gridpact.node.cometbft import messages as abci
 from gridpact.node.cometbft.payloads import Payloads
 from gridpact.node.cometbft.protobuf import Message
@@ -45,8 +45,6 @@ PROPOSAL_WAITS_S = 2.0
 """How long a proposal's missing payloads are asked for before it is rejected; it comes again."""
 DECIDED_WAITS_S = 5.0
 """How long before missing payloads of a decided block are asked for again, and a line is logged."""
-CHECKED_MAX = 100_000
-"""Transactions whose signature check is remembered."""
 
 _log = structlog.get_logger(__name__)
 
@@ -109,7 +107,7 @@ class Adapter:
         """Told what this node's mempool does not take, or not any more."""
         self.weights: Callable[[], tuple[Mapping[bytes, int], Mapping[bytes, int]]] | None = None
         """Voting weights by key after a block: (those in force, those wanted); None: they stay."""
-        self._checked: dict[bytes, Candidate] = {}
+        self._checked = Checked(lambda: self.application)
         self._nonces: dict[str, int] = {}
         """Last nonce of each sender in CometBFT's mempool."""
         self._wanted: set[bytes] = set()
@@ -184,7 +182,7 @@ class Adapter:
 
         Whoever sends it need not be trusted.
         """
-        transaction = self._readable(envelope)
+        transaction = self._checked.readable(envelope)
         if isinstance(transaction, Verdict) or not sealed:
             return False
         if judge_payload(transaction, sealed, self.application.rules) != Verdict.ACCEPTED:
@@ -269,36 +267,13 @@ class Adapter:
             self.refused(candidate.transaction.id, verdict)
         return abci.ResponseCheckTx(int(verdict), verdict.name)
 
-    def _readable(self, raw: bytes) -> Transaction | Verdict:
-        known = self._checked.get(sha256(raw))
-        return known.transaction if known is not None else self.application.readable(raw)
-
     def _candidate(self, raw: bytes) -> Candidate | Unreadable:
-        """A transaction with its payload, if that is here, and the check of its signature.
-
-        What has been checked under the sender's present key is not checked again.
-        """
-        transaction_id = sha256(raw)
-        known = self._checked.get(transaction_id)
-        transaction = known.transaction if known else self.application.readable(raw)
-        if isinstance(transaction, Verdict):
-            return Unreadable(transaction_id, transaction)
-        _, sealed = self.payloads.get(transaction_id) or (b"", b"")
-        party = self.application.party(transaction.envelope.sender)
-        key = party.public_key if party is not None else b""
-        if known is not None and known.checked_key == key:
-            good = known.signature_good
-        else:
-            signature = transaction.envelope.signature
-            good = bool(key) and verify_signature(key, transaction.digest, signature)
-        candidate = Candidate(transaction, sealed, key, good)
-        if key and len(self._checked) < CHECKED_MAX:
-            self._checked[transaction_id] = candidate
-        return candidate
+        """A transaction with its payload, if that is here, and the check of its signature."""
+        _, sealed = self.payloads.get(sha256(raw)) or (b"", b"")
+        return self._checked.candidate(raw, sealed)
 
     def _forget(self, ids: Collection[bytes]) -> None:
-        for transaction_id in ids:
-            self._checked.pop(transaction_id, None)
+        self._checked.forget(ids)
         self.payloads.drop(ids)
 
     # Consensus

@@ -2,6 +2,7 @@
 
 Only what differs from CometBFT's defaults is written. The keys are made here, with the operating
 system's randomness; the validator's key signs blocks, nothing of ours, and only its signer has it.
+Links between validators have a key of their own, whose certificate the others' settings hold.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from gridpact.errors import InputError, Problem
 from gridpact.files import write_durably
 from gridpact.node.cometbft.adapter import app_state, chain_id
 from gridpact.node.cometbft.rpc import BATCH_MAX
+from gridpact.node.links import Member, make_identity, write_key
 from gridpact.node.signing.folder import Kind, make_key, socket_path
 from gridpact.node.signing.keyfile import SEED_BYTES
 
@@ -33,6 +35,7 @@ UNIX_PATH_MAX = 100
 NODE = "node.json"
 GENESIS = "genesis.json"
 COMETBFT = "cometbft"
+LINK_KEY = "link_key.pem"
 """Files and folders of a validator."""
 SIGNER = "signer"
 """Folder of the validator's signer; no part of any backup."""
@@ -97,10 +100,16 @@ class NodeSettings(msgspec.Struct, frozen=True):
     """Where CometBFT takes transactions."""
     link_port: int
     """Where this validator takes payloads."""
-    peers: list[tuple[str, int]]
-    """Where the others do."""
+    certificate: str
+    """What it shows there, as PEM text; the private key is in `link_key.pem` beside this file."""
+    peers: list[Member]
+    """Where the others do, and what they show."""
     snapshots_every: int
     """After how many blocks of the ledger a snapshot is taken for others; 0: never."""
+
+    def member(self) -> Member:
+        """This validator as the others know it."""
+        return Member(self.name, self.host, self.link_port, self.certificate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +130,8 @@ class _Keys:
     weight: int
     validator: tuple[bytes, bytes]
     node: tuple[bytes, bytes]
+    link: tuple[bytes, str]
+    """Private key and certificate."""
     p2p_port: int
     rpc_port: int
     link_port: int
@@ -156,7 +167,7 @@ def write_homes(
     Returns:
         The folders, in the order of the genesis.
     Raises:
-        InputError: the folder is there and not empty.
+        InputError: the folder is there and not empty, or the extra `node` is not installed.
     """
     if folder.exists() and any(folder.iterdir()):
         raise InputError([Problem(str(folder), "is not empty; choose a new folder")])
@@ -167,6 +178,7 @@ def write_homes(
             validator.weight,
             crypto_sign_keypair(),
             crypto_sign_keypair(),
+            make_identity(validator.party),
             *ports[4 * i : 4 * i + 3],
         )
         for i, validator in enumerate(genesis.validators)
@@ -178,9 +190,15 @@ def write_homes(
         others = [other for other in keys if other is not own]
         long = len(str(home / "app.sock")) > UNIX_PATH_MAX
         proxy_app = f"tcp://{host}:{ports[4 * i + 3]}" if long else f"unix://{home / 'app.sock'}"
-        peers = [(host, other.link_port) for other in others]
         settings = NodeSettings(
-            own.name, proxy_app, host, own.rpc_port, own.link_port, peers, snapshots_every
+            name=own.name,
+            proxy_app=proxy_app,
+            host=host,
+            rpc_port=own.rpc_port,
+            link_port=own.link_port,
+            certificate=own.link[1],
+            peers=[Member(o.name, host, o.link_port, o.link[1]) for o in others],
+            snapshots_every=snapshots_every,
         )
         _write_home(home, own, others, settings, timing or Timing())
         _make_signer(home, own, genesis, passphrase)
@@ -250,6 +268,7 @@ def _write_home(
     )
     write_durably(config / "config.toml", text.encode())
     _write_secret(config / "node_key.json", {}, own.node[1])
+    write_key(home / LINK_KEY, own.link[0])
     write_durably(home / NODE, msgspec.json.format(msgspec.json.encode(settings)) + b"\n")
 
 

@@ -1,44 +1,34 @@
 """How validators hand each other payloads: pushed with the transaction, or asked for by its id.
 
-A frame is four bytes of length, one byte of kind, and a canonical message. The first frame says
-which chain its sender is on. Nothing here is believed: what comes goes to `Held.take`, which looks
-whether a payload has the hash that its envelope names.
-
-Without TLS contexts the link is for one machine only; with them (pinned keys) it is for any.
+A frame on the links holds one canonical message; its channel says which. Nothing here is believed:
+what comes goes to `Held.take`, which looks whether a payload has the hash that its envelope names.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ssl
+import random
+import socket
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-import structlog
+from gridpact.codec import CodecError, Hash, Wire, decode, encode, sha256
+from gridpact.node.links import Limits, LinkError, Member, Mesh, Reason
 
-from gridpact.codec import CodecError, Hash, Natural, Wire, decode, encode, sha256
-
-LINK_VERSION = 1
-FRAME_BYTES_MAX = 16 * 2**20
+LINK_VERSION = 2
 ITEMS_BYTES_MAX = 4 * 2**20
 """Payloads per frame; longer lists are several frames."""
-UNSENT_BYTES_MAX = 32 * 2**20
-"""A peer with this much unsent is not pushed to any more: it asks for what it lacks."""
-FRAME_WAITS_S = 30.0
-"""How long the rest of a frame, or the first one, may take."""
-RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""Waits before connecting again, the last one for ever."""
-
-_log = structlog.get_logger(__name__)
-
-
-class Hello(Wire, frozen=True):
-    """First frame."""
-
-    version: Natural
-    genesis: Hash
+LIMITS = Limits(
+    frame_bytes_max=16 * 2**20,
+    unsent_bytes_max=32 * 2**20,
+    frame_s=30.0,
+    retry_most_s=2.0,
+)
+"""A peer that does not keep up is not pushed to any more: it asks for what it lacks."""
+PUSH, WANT = 1, 2
+"""Channels."""
 
 
 class Push(Wire, frozen=True):
@@ -53,10 +43,6 @@ class Want(Wire, frozen=True):
     ids: list[Hash]
 
 
-_KINDS: dict[int, type[Wire]] = {1: Hello, 2: Push, 3: Want}
-_NUMBERS = {kind: number for number, kind in _KINDS.items()}
-
-
 class Held(Protocol):
     """Where payloads lie."""
 
@@ -67,106 +53,62 @@ class Held(Protocol):
         """(envelope, payload) of those that are here."""
 
 
-class LinkError(Exception):
-    """A peer that does not keep to the protocol; its connection ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Where another validator listens."""
-
-    host: str
-    port: int
-
-
-def frame(message: Wire) -> bytes:
-    """The bytes of a message on the link."""
-    body = encode(message)
-    return (len(body) + 1).to_bytes(4, "big") + bytes([_NUMBERS[type(message)]]) + body
-
-
-async def read_message(reader: asyncio.StreamReader, *, patient: bool) -> Wire:
-    """The next message; `patient` waits for its beginning as long as it takes.
-
-    Raises:
-        LinkError: oversized, of no known kind, malformed, or too slow.
-        asyncio.IncompleteReadError: the peer is gone.
-    """
-    try:
-        begin = reader.readexactly(4)
-        head = await (begin if patient else asyncio.wait_for(begin, FRAME_WAITS_S))
-        length = int.from_bytes(head, "big")
-        if not 1 <= length <= FRAME_BYTES_MAX:
-            raise LinkError(f"a frame of {length} bytes; 1 to {FRAME_BYTES_MAX} are taken")
-        data = await asyncio.wait_for(reader.readexactly(length), FRAME_WAITS_S)
-    except TimeoutError as error:
-        raise LinkError(f"a frame took more than {FRAME_WAITS_S:.0f} s") from error
-    kind = _KINDS.get(data[0])
-    if kind is None:
-        raise LinkError(f"a frame of the unknown kind {data[0]}")
-    try:
-        return decode(kind, data[1:])
-    except CodecError as error:
-        raise LinkError(str(error)) from error
-
-
 def pushes(items: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
-    """Frames that carry these payloads, each of a size that is taken."""
-    frames, batch, size = [], [], 0
+    """Messages that carry these payloads, each of a size that is taken."""
+    messages, batch, size = [], [], 0
     for item in items:
         batch.append(item)
         size += len(item[0]) + len(item[1])
         if size >= ITEMS_BYTES_MAX:
-            frames.append(frame(Push(batch)))
+            messages.append(encode(Push(batch)))
             batch, size = [], 0
     if batch:
-        frames.append(frame(Push(batch)))
-    return frames
+        messages.append(encode(Push(batch)))
+    return messages
 
 
 class PayloadLink:
-    """One validator's end of all its links: it listens, and keeps a connection to each peer."""
+    """One validator's end of all its links.
+
+    Args:
+        held: where payloads lie.
+        genesis_hash: of the chain; validators of others are refused.
+        own: this validator.
+        key: file with its private key.
+        peers: the other validators.
+    Raises:
+        InputError: a certificate or the key is none, or a validator is named twice.
+    """
 
     def __init__(
-        self,
-        held: Held,
-        genesis_hash: bytes,
-        *,
-        as_server: ssl.SSLContext | None = None,
-        as_client: ssl.SSLContext | None = None,
+        self, held: Held, genesis_hash: bytes, own: Member, key: Path, peers: Sequence[Member]
     ) -> None:
         self._held = held
-        self._hello = Hello(LINK_VERSION, genesis_hash)
-        self._as_server, self._as_client = as_server, as_client
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._serving: set[asyncio.Task[None]] = set()
-        self._inbound: set[asyncio.StreamWriter] = set()
-        self._writers: dict[Peer, asyncio.StreamWriter] = {}
+        self.mesh = Mesh(
+            own,
+            key,
+            peers,
+            chain=genesis_hash,
+            version=LINK_VERSION,
+            received=self._received,
+            chance=random.Random(),
+            limits=LIMITS,
+        )
         self._came = asyncio.Event()
 
-    async def start(self, host: str, port: int, peers: Sequence[Peer]) -> None:
-        """Listen, and begin to connect to the others."""
-        self._server = await asyncio.start_server(self._serve, host, port, ssl=self._as_server)
-        for peer in peers:
-            self._tasks.add(asyncio.create_task(self._stay_connected(peer)))
+    async def start(self, listener: socket.socket | None = None) -> None:
+        """See `Mesh.start`."""
+        await self.mesh.start(listener)
 
     async def close(self) -> None:
         """End all connections."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        for writer in self._inbound:
-            writer.close()
-        await asyncio.gather(*self._tasks, *self._serving, return_exceptions=True)
+        await self.mesh.close()
 
     def push(self, items: Sequence[tuple[bytes, bytes]]) -> None:
         """Send payloads to all peers that are there and keep up; the others ask."""
-        frames = pushes([item for item in items if item[1]])
-        for writer in self._writers.values():
-            if writer.transport.get_write_buffer_size() < UNSENT_BYTES_MAX:
-                writer.writelines(frames)
+        messages = pushes([item for item in items if item[1]])
+        for peer in self.mesh.peers:
+            self._send_all(peer, messages)
 
     async def fetch(self, ids: Collection[bytes], timeout_s: float) -> None:
         """See `adapter.Fetch`."""
@@ -174,8 +116,8 @@ class PayloadLink:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while True:
-                    for writer in self._writers.values():
-                        writer.write(frame(Want(sorted(left))))
+                    for peer in self.mesh.peers:
+                        self.mesh.send(peer, WANT, encode(Want(sorted(left))))
                     retry_at = asyncio.get_running_loop().time() + timeout_s / 4
                     while left and asyncio.get_running_loop().time() < retry_at:
                         self._came.clear()
@@ -188,55 +130,22 @@ class PayloadLink:
     def _here(self, ids: set[bytes]) -> set[bytes]:
         return {sha256(envelope) for envelope, _ in self._held.held(ids)}
 
-    async def _stay_connected(self, peer: Peer) -> None:
-        attempt = 0
-        while True:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                reader, writer = await asyncio.open_connection(
-                    peer.host, peer.port, ssl=self._as_client
-                )
-                attempt = 0
-                self._writers[peer] = writer
-                try:
-                    await self._talk(reader, writer)
-                finally:
-                    del self._writers[peer]
-                    writer.close()
-            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
-            attempt += 1
+    def _send_all(self, peer: str, messages: Sequence[bytes]) -> None:
+        """As many as the peer keeps up with."""
+        for message in messages:
+            if not self.mesh.send(peer, PUSH, message):
+                return
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            self._serving.add(task)
-        self._inbound.add(writer)
+    def _received(self, peer: str, channel: int, data: bytes) -> None:
+        """Take or give payloads."""
         try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await self._talk(reader, writer)
-        finally:
-            self._inbound.discard(writer)
-            writer.close()
-            if task is not None:
-                self._serving.discard(task)
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Say who we are, hear who they are, then take and give payloads until it ends."""
-        writer.write(frame(self._hello))
-        try:
-            hello = await read_message(reader, patient=False)
-            if hello != self._hello:
-                raise LinkError(f"a peer of another chain or version: {hello}")
-            while True:
-                message = await read_message(reader, patient=True)
-                if isinstance(message, Push):
-                    for envelope, sealed in message.items:
-                        self._held.take(envelope, sealed)
-                    self._came.set()
-                elif isinstance(message, Want):
-                    writer.writelines(pushes(self._held.held(message.ids)))
-                    await writer.drain()
-                else:
-                    raise LinkError("a second greeting")
-        except LinkError as error:
-            name = writer.get_extra_info("peername")
-            _log.warning("payload link closed", peer=name, reason=str(error))
+            if channel == PUSH:
+                for envelope, sealed in decode(Push, data).items:
+                    self._held.take(envelope, sealed)
+                self._came.set()
+            elif channel == WANT:
+                self._send_all(peer, pushes(self._held.held(decode(Want, data).ids)))
+            else:
+                raise LinkError(Reason.MALFORMED, f"nothing is said on channel {channel}")
+        except CodecError as error:
+            raise LinkError(Reason.MALFORMED, str(error)) from error

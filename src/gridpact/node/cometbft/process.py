@@ -72,6 +72,7 @@ class CometbftProcess:
         except TimeoutError:
             process.kill()
             await process.wait()
+        self._signer_socket.unlink(missing_ok=True)
 
     async def _keep_running(self) -> None:
         while True:

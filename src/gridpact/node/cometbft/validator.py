@@ -11,11 +11,13 @@ import structlog
 from gridpact.contracts.genesis import genesis_from_json
 from gridpact.node.cometbft.adapter import Adapter
 from gridpact.node.cometbft.engine import CometbftEngine
-from gridpact.node.cometbft.homes import COMETBFT, GENESIS, SIGNER, read_settings
-from gridpact.node.cometbft.link import PayloadLink, Peer
+from gridpact.node.cometbft.homes import COMETBFT, GENESIS, LINK_KEY, SIGNER, read_settings
+from gridpact.node.cometbft.link import PayloadLink
 from gridpact.node.cometbft.process import CometbftProcess, find_program
 from gridpact.node.cometbft.rpc import RpcClient
 from gridpact.node.cometbft.server import AbciServer
+from gridpact.node.door import Door, NodeStatus, door_path
+from gridpact.node.engines import COMETBFT as COMETBFT_ENGINE
 from gridpact.node.signing.folder import socket_path
 from gridpact.node.signing.process import SignerProcess
 from gridpact.node.signing.refusals import SignerGoneError
@@ -44,13 +46,24 @@ class CometbftValidator:
         except BaseException:
             store.close()
             raise
-        self.link = PayloadLink(self.adapter, self.adapter.application.genesis_hash)
+        try:
+            self.link = PayloadLink(
+                self.adapter,
+                self.adapter.application.genesis_hash,
+                self._settings.member(),
+                home / LINK_KEY,
+                self._settings.peers,
+            )
+        except BaseException:
+            self.adapter.close()
+            raise
         self.adapter.fetch = self.link.fetch
         self.server = AbciServer(self.adapter.answer, self._failed)
         self.process = CometbftProcess(program, home / COMETBFT, socket_path(home / SIGNER))
         self._signer: SignerProcess | None = None
         rpc = RpcClient(self._settings.host, self._settings.rpc_port)
         self.engine = CometbftEngine(self.adapter, self.link, rpc)
+        self._door = Door(self.engine, self.status)
 
     @classmethod
     async def start(
@@ -66,18 +79,19 @@ class CometbftValidator:
         validator = cls(home, program or find_program())
         settings = validator._settings
         try:
-            peers = [Peer(host, port) for host, port in settings.peers]
-            await validator.link.start(settings.host, settings.link_port, peers)
+            await validator.link.start()
             await validator.server.start(settings.proxy_app)
             await validator._start_signer(home / SIGNER, passphrase_file)
             validator.process.start()
+            await validator._door.start(door_path(home))
         except BaseException:
             await validator.close()
             raise
         return validator
 
     async def close(self) -> None:
-        """Stop: CometBFT first, so that nothing comes any more."""
+        """Stop: the door and CometBFT first, so that nothing comes any more."""
+        await self._door.close()
         await self.process.stop()
         await self._stop_signer()
         await self.server.close()
@@ -98,6 +112,22 @@ class CometbftValidator:
     def end(self) -> None:
         """Make `until_failure` return."""
         self._ended.set()
+
+    def status(self, number: int) -> NodeStatus:
+        """How this validator is, as the answer to a request with a number."""
+        application = self.adapter.application
+        return NodeStatus(
+            number,
+            self._settings.name,
+            COMETBFT_ENGINE,
+            application.genesis_hash,
+            application.height,
+            application.last_hash,
+            application.state_map.root,
+            "",
+            0,
+            self.engine.waiting,
+        )
 
     async def _start_signer(self, folder: Path, passphrase_file: Path | None) -> None:
         signer = await asyncio.to_thread(SignerProcess, folder, passphrase_file=passphrase_file)

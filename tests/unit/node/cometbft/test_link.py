@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
 
 import pytest
+from tests.unit.node.links.stations import Place, left, place, stranger
 
-from gridpact.codec import sha256
-from gridpact.node.cometbft import link as link_module
-from gridpact.node.cometbft.homes import free_ports
+from gridpact.codec import encode, sha256
 from gridpact.node.cometbft.link import (
-    FRAME_BYTES_MAX,
+    LIMITS,
     LINK_VERSION,
-    Hello,
+    PUSH,
+    WANT,
     PayloadLink,
-    Peer,
     Push,
     Want,
-    frame,
     pushes,
 )
+from gridpact.node.links import Reason
+from gridpact.node.links.connection import GREETING, Hello
+from gridpact.node.links.frames import frame
 
-HOST = "127.0.0.1"
 CHAIN = b"\x01" * 32
 ITEMS = [(b"one", b"payload of one"), (b"two", b"payload of two")]
 WAITS_S = 5.0
+HELLO = frame(GREETING, encode(Hello(LINK_VERSION, CHAIN, "x")))
 
 
 class Shelf:
@@ -44,26 +46,43 @@ class Shelf:
         return [(key, value) for key, value in self.items.items() if sha256(key) in ids]
 
 
-async def linked(
-    work: Callable[[list[PayloadLink], list[Shelf], list[int]], Awaitable[None]],
-    *shelves: Shelf,
-) -> None:
-    """Run something on links that all know each other."""
-    ports = free_ports(HOST, len(shelves))
-    links = [PayloadLink(shelf, CHAIN) for shelf in shelves]
-    try:
-        for number, link in enumerate(links):
-            peers = [Peer(HOST, port) for port in ports if port != ports[number]]
-            await link.start(HOST, ports[number], peers)
-        async with asyncio.timeout(WAITS_S):
-            await work(links, list(shelves), ports)
-    finally:
-        for link in links:
-            await link.close()
+Work = Callable[[list[PayloadLink], list[Shelf], Place], Awaitable[None]]
 
 
-def test_what_is_pushed_comes_to_all() -> None:
-    async def work(links: list[PayloadLink], shelves: list[Shelf], _: list[int]) -> None:
+@pytest.fixture
+def linked(tmp_path: Path) -> Callable[..., None]:
+    """Runs something on links that all know each other, and x, which is none."""
+
+    async def run(work: Work, shelves: list[Shelf]) -> None:
+        names = "abcd"[: len(shelves)]
+        async with place(tmp_path, names + "x") as here:
+            links = [
+                PayloadLink(
+                    shelf,
+                    CHAIN,
+                    here.member(name),
+                    here.key(name),
+                    [here.member(other) for other in names + "x" if other != name],
+                )
+                for name, shelf in zip(names, shelves, strict=True)
+            ]
+            try:
+                for name, link in zip(names, links, strict=True):
+                    await link.start(here.listeners[name])
+                async with asyncio.timeout(WAITS_S):
+                    await work(links, shelves, here)
+            finally:
+                for link in links:
+                    await link.close()
+
+    return lambda work, *shelves: asyncio.run(run(work, list(shelves)))
+
+
+Linked = Callable[..., None]
+
+
+def test_what_is_pushed_comes_to_all(linked: Linked) -> None:
+    async def work(links: list[PayloadLink], shelves: list[Shelf], _: Place) -> None:
         await links[0].fetch([sha256(b"greeting")], WAITS_S)  # from the last one to be reached
         await links[0].fetch([sha256(b"farewell")], WAITS_S)
         links[0].push([*ITEMS, (b"three", b"")])
@@ -72,75 +91,55 @@ def test_what_is_pushed_comes_to_all() -> None:
             assert shelf.items.items() >= dict(ITEMS).items()
             assert b"three" not in shelf.items
 
-    async def run() -> None:
-        await linked(work, Shelf(), Shelf((b"greeting", b"1")), Shelf((b"farewell", b"2")))
-
-    asyncio.run(run())
+    linked(work, Shelf(), Shelf((b"greeting", b"1")), Shelf((b"farewell", b"2")))
 
 
-def test_what_is_asked_for_comes_from_whoever_has_it() -> None:
-    async def work(links: list[PayloadLink], shelves: list[Shelf], _: list[int]) -> None:
+def test_what_is_asked_for_comes_from_whoever_has_it(linked: Linked) -> None:
+    async def work(links: list[PayloadLink], shelves: list[Shelf], _: Place) -> None:
         await links[0].fetch([sha256(envelope) for envelope, _ in ITEMS], WAITS_S)
         assert shelves[0].items == dict(ITEMS)
 
-    async def run() -> None:
-        await linked(work, Shelf(), Shelf(ITEMS[0]), Shelf(ITEMS[1]))
-
-    asyncio.run(run())
+    linked(work, Shelf(), Shelf(ITEMS[0]), Shelf(ITEMS[1]))
 
 
-def test_asking_ends_after_its_time() -> None:
-    async def work(links: list[PayloadLink], shelves: list[Shelf], _: list[int]) -> None:
+def test_asking_ends_after_its_time(linked: Linked) -> None:
+    async def work(links: list[PayloadLink], shelves: list[Shelf], _: Place) -> None:
         await links[0].fetch([sha256(b"nobody has it"), sha256(b"one")], 0.3)
         assert shelves[0].items == dict(ITEMS[:1])
 
-    async def run() -> None:
-        await linked(work, Shelf(), Shelf(ITEMS[0]))
-
-    asyncio.run(run())
+    linked(work, Shelf(), Shelf(ITEMS[0]))
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "reason"),
     [
-        frame(Hello(LINK_VERSION + 1, CHAIN)),
-        frame(Hello(LINK_VERSION, b"\x02" * 32)),
-        frame(Want([])),
-        frame(Hello(LINK_VERSION, CHAIN)) * 2,
-        frame(Hello(LINK_VERSION, CHAIN)) + (FRAME_BYTES_MAX + 1).to_bytes(4, "big"),
-        frame(Hello(LINK_VERSION, CHAIN)) + bytes(4),
-        frame(Hello(LINK_VERSION, CHAIN)) + b"\x00\x00\x00\x01\x09",
-        frame(Hello(LINK_VERSION, CHAIN)) + b"\x00\x00\x00\x03\x02\xc1\xc1",
-        frame(Hello(LINK_VERSION, CHAIN)) + b"\x00\x00\x00\x09\x02slow",
-        b"\x00",
+        (frame(9, b""), Reason.MALFORMED),
+        (frame(PUSH, b"\xc1\xc1"), Reason.MALFORMED),
+        (frame(WANT, b""), Reason.MALFORMED),
+        (frame(WANT, encode(Want([b"x" * 31]))), Reason.MALFORMED),
+        (frame(WANT, encode(Push(ITEMS))), Reason.MALFORMED),
+        ((LIMITS.frame_bytes_max + 1).to_bytes(4, "big"), Reason.OVERSIZED),
     ],
 )
 def test_a_peer_that_does_not_keep_to_the_protocol_is_left(
-    data: bytes, monkeypatch: pytest.MonkeyPatch
+    data: bytes, reason: Reason, linked: Linked
 ) -> None:
-    monkeypatch.setattr(link_module, "FRAME_WAITS_S", 0.3)
-
-    async def work(links: list[PayloadLink], shelves: list[Shelf], ports: list[int]) -> None:
-        reader, writer = await asyncio.open_connection(HOST, ports[0])
-        writer.write(data)
-        said = await reader.read(-1)
-        assert said == frame(Hello(LINK_VERSION, CHAIN))
-        writer.close()
+    async def work(links: list[PayloadLink], shelves: list[Shelf], here: Place) -> None:
+        link, context = links[0].mesh, here.dials_as("x", knows="ax")
+        async with stranger(here.ports["a"], context, HELLO + data) as (reader, _):
+            await left(reader)
+        assert link.counts.refusals == {("x", reason): 1}
         assert shelves[0].items == {}
-        reader, writer = await asyncio.open_connection(HOST, ports[0])
-        writer.write(frame(Hello(LINK_VERSION, CHAIN)) + frame(Push(ITEMS)))
-        await shelves[0].came.wait()
-        writer.close()
+        async with stranger(here.ports["a"], context, HELLO, frame(PUSH, encode(Push(ITEMS)))):
+            await shelves[0].came.wait()
+        assert shelves[0].items == dict(ITEMS)
 
-    async def run() -> None:
-        await linked(work, Shelf())
-
-    asyncio.run(run())
+    linked(work, Shelf())
 
 
 def test_long_lists_are_several_frames_of_a_size_that_is_taken() -> None:
     items = [(bytes([n]), bytes(2**20)) for n in range(20)]
-    frames = pushes(items)
-    assert len(frames) == 5
-    assert max(map(len, frames)) < FRAME_BYTES_MAX
+    messages = pushes(items)
+    assert len(messages) == 5
+    assert max(map(len, messages)) < LIMITS.frame_bytes_max
     assert pushes([]) == []

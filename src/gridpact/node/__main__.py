@@ -1,0 +1,18 @@
+"""A validator as a process of its own: `python -m gridpact.node FOLDER`."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import structlog
+
+from gridpact.errors import GridpactError
+from gridpact.node.devnet import serve_home
+
+if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+    try:
+        asyncio.run(serve_home(Path(sys.argv[1])))
+    except GridpactError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(1)

@@ -1,0 +1,6 @@
+"""Raft across processes: hosts, logs, and the engine port on a validator."""
+
+from gridpact.node.raft.homes import RaftSettings, read_settings, write_homes
+from gridpact.node.raft.validator import RaftValidator, serve
+
+__all__ = ["RaftSettings", "RaftValidator", "read_settings", "serve", "write_homes"]

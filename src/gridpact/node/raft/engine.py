@@ -1,0 +1,467 @@
+"""The engine port on a Raft validator: takes in, offers to the leader, executes, answers.
+
+Runs on the application's event loop. Decisions come from the network thread in order; a receipt is
+given when the block is durable in this validator's ledger. What was taken in is offered again, to
+whoever leads, until it is in a block or refused: no node answers for another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, cast
+
+import structlog
+
+from gridpact.codec import CodecError, Wire, decode, encode
+from gridpact.consensus.shape import (
+    Compact,
+    Decide,
+    Event,
+    Propose,
+    ReadReady,
+    ReadRequest,
+    Restore,
+)
+from gridpact.contracts import BlockResult, Candidate
+from gridpact.contracts.keys import party_key
+from gridpact.errors import InputError, Problem, StoreError, invariant
+from gridpact.ledger.blocks import Receipt
+from gridpact.model import Verdict
+from gridpact.node.embedded import wall_time
+from gridpact.node.intake import Intake, Outcome, Waiting
+from gridpact.node.port import QueryResult
+from gridpact.node.raft.blocks import (
+    Block,
+    Item,
+    Offered,
+    Point,
+    ReadAnswered,
+    ReadAsked,
+    read_said,
+    said_bytes,
+)
+from gridpact.node.raft.host import Standing, Told
+from gridpact.node.raft.pool import Pool
+from gridpact.node.raft.replicated import Replicated
+
+SAID = 2
+"""Channel of what validators say beside the protocol."""
+KEPT_BLOCKS = 256
+"""Decided blocks that stay in the log, for followers that lag a little."""
+OFFER_BYTES = 256 * 2**10
+"""Envelopes and payloads in one message to the leader."""
+YIELD_EVERY = 256
+"""Transactions that come in without a pause before the others have their turn."""
+LOOK_S = 0.5
+"""How often what waits without a block is looked at and offered again."""
+READ_WAITS_S = 1.0
+"""How long a leader may take to answer a read before somebody is asked again."""
+READS_MAX = 10_000
+"""Reads of others that wait at a time."""
+RETRY_S = 0.05
+"""Wait before a read that the replica could not serve is tried again."""
+AGAIN = -1
+_PARTY = party_key("")
+
+_log = structlog.get_logger(__name__)
+
+
+class Network(Protocol):
+    """The replica and the links, as seen from the application."""
+
+    def feed(self, event: Event) -> None:
+        """Give the replica an event, soon."""
+
+    def send(self, peer: str, channel: int, data: bytes) -> None:
+        """Send to a peer, soon, or lose it."""
+
+
+class CatchUp(Protocol):
+    """Gets what the log does not have any more from another validator."""
+
+    async def to(self, point: Point) -> None:
+        """Return when the ledger is at this point or beyond."""
+
+    def heard(self, peer: str, message: Wire) -> None:
+        """A message of another validator about blocks."""
+
+
+class RaftEngine:
+    """The engine port over one validator."""
+
+    def __init__(self, name: str, ledger: Replicated, network: Network) -> None:
+        """Begin without a leader.
+
+        Args:
+            name: of this validator.
+            ledger: what decided blocks are executed on.
+            network: the replica and the links.
+        """
+        self.name, self.ledger = name, ledger
+        self.catch_up: CatchUp | None = None
+        self.failed: Callable[[Exception], None] = lambda _error: None
+        """Told what made the engine stop."""
+        self.standing = Standing(0, "", ready=False)
+        self._network = network
+        self._intake = Intake(lambda: ledger.application, self._stored)
+        self._pool = Pool()
+        self._todo: deque[Told] = deque()
+        self._catching_up: asyncio.Task[None] | None = None
+        self._tokens = itertools.count(1)
+        self._proposed = 0
+        """Token of the block that is being decided; 0 for none."""
+        self._asked = False
+        """`_propose` is going to run."""
+        self._unsent: list[Item] = []
+        self._points: deque[tuple[int, Point]] = deque()
+        """(place in the log, ledger after it) of the latest blocks."""
+        self._reads: dict[int, asyncio.Future[int] | tuple[str, int]] = {}
+        """Who waits to read: one of ours, or (peer, its token)."""
+        self._changed = asyncio.Event()
+        """Set at each change of leader or height, for those who wait for one."""
+        self._phase = ledger.application.phase
+        self._seen = -1
+        """Height at the last look."""
+        self._looking = asyncio.create_task(self._look())
+
+    async def close(self) -> None:
+        """Stop taking transactions; what was acknowledged is in the ledger."""
+        tasks = [task for task in (self._looking, self._catching_up) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.fail(StoreError(f"{self.ledger.store.folder}: the engine was stopped"))
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more is promised, everybody who waits is told; the first reason stays."""
+        self._intake.fail(error)
+        self._ask_again()
+        self._changed.set()
+
+    @property
+    def waiting(self) -> int:
+        """Transactions that were taken in and not answered."""
+        return len(self._intake)
+
+    # The port
+
+    @property
+    def genesis_hash(self) -> bytes:
+        """Name of the chain."""
+        return self.ledger.application.genesis_hash
+
+    async def submit(self, envelope: bytes, payload: bytes) -> Verdict:
+        """See `EnginePort.submit`."""
+        taken = self._intake.admit(envelope, payload, wall_time())
+        if isinstance(taken, Verdict):
+            return taken
+        candidate = self.ledger.checked.candidate(envelope, payload)
+        if isinstance(candidate, Candidate):
+            verdict = self.ledger.application.check_tx(candidate)
+            if verdict not in (Verdict.ACCEPTED, Verdict.NONCE_AHEAD):
+                self._intake.refuse(taken.id, verdict)
+                return verdict
+            self._offer(candidate)
+        if len(self._intake) % YIELD_EVERY == 0:
+            await asyncio.sleep(0)  # who submits without a pause still lets the node work
+        return Verdict.ACCEPTED
+
+    async def receipts(self, ids: Sequence[bytes]) -> list[Outcome]:
+        """See `EnginePort.receipts`."""
+        return [await self._intake.outcome(transaction_id) for transaction_id in ids]
+
+    async def values(self, keys: Sequence[str]) -> list[Wire | None]:
+        """See `EnginePort.values`; nothing decided before the call is missing."""
+        await self._barrier()
+        entries = map(self.ledger.application.state.entries.get, keys)
+        return [None if entry is None else entry.value for entry in entries]
+
+    async def query(self, key: str) -> QueryResult:
+        """See `EnginePort.query`; InputError before the first block."""
+        await self._barrier()
+        application = self.ledger.application
+        if application.height == 0:
+            raise InputError([Problem(key, "nothing can be proved before the first block")])
+        entry, proof = application.query(key)
+        return QueryResult(self.ledger.store.record(application.height), entry, proof)
+
+    def _stored(self, transaction_id: bytes) -> tuple[int, Receipt] | None:
+        return self.ledger.store.find_transaction(transaction_id)
+
+    # What the network says
+
+    def told(self, told: Told) -> None:
+        """Take what the replica says, in order; what catches up holds the rest back."""
+        self._todo.append(told)
+        if self._catching_up is None:
+            self._go_on()
+
+    def said(self, peer: str, data: bytes) -> None:
+        """Take what another validator says beside the protocol."""
+        try:
+            message = read_said(data)
+        except CodecError as error:
+            _log.warning("message dropped", peer=peer, reason=str(error))
+            return
+        if isinstance(message, Offered):
+            self._on_offered(message.items)
+        elif isinstance(message, ReadAsked):
+            self._on_read_asked(peer, message.token)
+        elif isinstance(message, ReadAnswered):
+            self._on_read_answered(message)
+        elif self.catch_up is not None:
+            self.catch_up.heard(peer, message)
+
+    def _go_on(self) -> None:
+        try:
+            while self._todo and self._catching_up is None:
+                self._take(self._todo.popleft())
+        except Exception as error:  # noqa: BLE001 - told to everybody who waits
+            self.fail(error)
+            self.failed(error)
+
+    def _take(self, told: Told) -> None:
+        if isinstance(told, Standing):
+            self._on_standing(told)
+        elif isinstance(told, Decide):
+            self._on_decide(told)
+        elif isinstance(told, Restore):
+            point = decode(Point, told.data)
+            if point.height > self.ledger.application.height and self.catch_up is not None:
+                self._catching_up = asyncio.create_task(self._catch_up(self.catch_up, point))
+        elif isinstance(told, ReadReady):
+            self._on_read_ready(told.token)
+        elif told.token == self._proposed:
+            self._proposed = 0
+        else:
+            self._on_read_refused(told.token)
+
+    async def _catch_up(self, source: CatchUp, point: Point) -> None:
+        try:
+            await source.to(point)
+        except Exception as error:  # noqa: BLE001 - told to everybody who waits
+            self.fail(error)
+            self.failed(error)
+            return
+        self._catching_up = None
+        self._go_on()
+
+    # Blocks
+
+    def _on_decide(self, decided: Decide) -> None:
+        self._proposed = 0
+        result = self.ledger.execute(decode(Block, decided.payload))
+        self._points.append((decided.height, self.ledger.point))
+        if len(self._points) > 2 * KEPT_BLOCKS:
+            for _ in range(KEPT_BLOCKS):
+                self._points.popleft()
+            height, point = self._points[0]
+            self._network.feed(Compact(height, encode(point)))
+        if result is not None:
+            self.after_block(result)
+        self._propose()
+
+    def after_block(self, result: BlockResult) -> None:
+        """Answer what is in a block, and look again at what is not."""
+        for receipt in result.receipts:
+            self._pool.drop(receipt.transaction)
+        self._pool.after_block()
+        self._intake.settle_all(result.receipts)
+        application = self.ledger.application
+        if application.phase != self._phase:
+            self._phase = application.phase
+            self._recheck(lambda _sender: True)
+        else:
+            self._recheck(self._senders_of(result).__contains__)
+        self._changed.set()
+
+    def _senders_of(self, result: BlockResult) -> set[str]:
+        """Parties whose entry a block has changed."""
+        return {key.removeprefix(_PARTY) for key in result.changes if key.startswith(_PARTY)}
+
+    def _recheck(self, of_interest: Callable[[str], bool], *, gaps: bool = False) -> None:
+        """Refuse what no block will take any more.
+
+        Args:
+            of_interest: whose transactions to look at.
+            gaps: whether one that waits for an earlier one, which is not here, is refused too.
+        """
+        check = self.ledger.application.check_tx
+        ahead: set[str] = set()
+        for waiting in self._intake:
+            if not of_interest(waiting.sender):
+                continue
+            verdict = check(self._candidate(waiting))
+            if verdict == Verdict.ACCEPTED:
+                ahead.add(waiting.sender)
+            elif verdict != Verdict.NONCE_AHEAD or (gaps and waiting.sender not in ahead):
+                self._pool.drop(waiting.transaction.id)
+                self.ledger.checked.forget([waiting.transaction.id])
+                self._intake.refuse(waiting.transaction.id, verdict)
+
+    def _candidate(self, waiting: Waiting) -> Candidate:
+        found = self.ledger.checked.candidate(waiting.transaction.raw, waiting.payload)
+        invariant(isinstance(found, Candidate), "what was taken in was readable")
+        return cast(Candidate, found)
+
+    # Leading
+
+    def _on_standing(self, standing: Standing) -> None:
+        before, self.standing = self.standing, standing
+        if (standing.term, standing.leader) != (before.term, before.leader):
+            self._proposed = 0
+            self._pool.clear()
+            self._ask_again()
+            self._offer_all()
+        self._changed.set()
+        self._propose()
+
+    @property
+    def _leads(self) -> bool:
+        return self.standing.leader == self.name
+
+    def _offer(self, candidate: Candidate) -> None:
+        """Into the pool of whoever leads, soon."""
+        if self._leads:
+            self._pool.add(candidate)
+        else:
+            self._unsent.append((candidate.transaction.raw, candidate.sealed))
+        if not self._asked:
+            self._asked = True
+            asyncio.get_running_loop().call_soon(self._soon)
+
+    def _offer_all(self) -> None:
+        self._unsent.clear()
+        for waiting in self._intake:
+            self._offer(self._candidate(waiting))
+
+    def _soon(self) -> None:
+        """Whatever came in together goes on together."""
+        self._asked = False
+        unsent, self._unsent = self._unsent, []
+        if not self._leads and self.standing.leader:
+            for items in _in_parts(unsent):
+                self._network.send(self.standing.leader, SAID, said_bytes(Offered(items)))
+        self._propose()
+
+    def _on_offered(self, items: Sequence[Item]) -> None:
+        if not self._leads:
+            return  # who offered it will hear who leads
+        for raw, sealed in items:
+            candidate = self.ledger.checked.candidate(raw, sealed)
+            if isinstance(candidate, Candidate) and not self._pool.add(candidate):
+                break
+        self._propose()
+
+    def _propose(self) -> None:
+        """Let the next block be decided, if this validator may and there is anything for one."""
+        waits = bool(self._todo) or self._catching_up is not None
+        if not self.standing.ready or self._proposed or waits or not len(self._pool):
+            return
+        block = self._pool.next_block(self.ledger.application, wall_time())
+        if block is None:
+            return  # it is looked at again soon
+        self._proposed = next(self._tokens)
+        self._network.feed(Propose(self._proposed, encode(block)))
+
+    async def _look(self) -> None:
+        """From time to time: whatever has waited without a block is offered again."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            height = self.ledger.application.height
+            if len(self._intake) and height == self._seen:
+                self._recheck(lambda _sender: True, gaps=True)
+                self._offer_all()
+            self._seen = height
+            self._pool.after_block()
+            self._propose()
+
+    # Reading
+
+    async def _barrier(self) -> None:
+        """Wait until this ledger has everything that was decided when the call began."""
+        height = AGAIN
+        while height == AGAIN:
+            self._intake.check()
+            height = await self._ask_leader()
+        while self.ledger.application.height < height:
+            self._intake.check()
+            await self._change()
+
+    async def _ask_leader(self) -> int:
+        """The height at which everything decided by now is executed, or `AGAIN`."""
+        if not self.standing.leader:
+            await self._change()
+            return AGAIN
+        token = next(self._tokens)
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._reads[token] = answer
+        if self._leads:
+            self._network.feed(ReadRequest(token))
+        else:
+            self._network.send(self.standing.leader, SAID, said_bytes(ReadAsked(token)))
+        try:
+            return await asyncio.wait_for(answer, READ_WAITS_S)
+        except TimeoutError:
+            return AGAIN
+        finally:
+            self._reads.pop(token, None)
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+    def _ask_again(self) -> None:
+        """Who leads has changed, or nobody answers any more."""
+        reads, self._reads = self._reads, {}
+        for waiting in reads.values():
+            if isinstance(waiting, asyncio.Future) and not waiting.done():
+                waiting.set_result(AGAIN)
+
+    def _on_read_asked(self, peer: str, token: int) -> None:
+        if len(self._reads) < READS_MAX:
+            own = next(self._tokens)
+            self._reads[own] = (peer, token)
+            self._network.feed(ReadRequest(own))
+
+    def _on_read_ready(self, token: int) -> None:
+        """Everything that was decided when the leader was asked has been executed by now."""
+        waiting = self._reads.pop(token, None)
+        height = self.ledger.application.height
+        if isinstance(waiting, tuple):
+            self._network.send(waiting[0], SAID, said_bytes(ReadAnswered(waiting[1], height)))
+        elif waiting is not None and not waiting.done():
+            waiting.set_result(height)
+
+    def _on_read_answered(self, answer: ReadAnswered) -> None:
+        waiting = self._reads.get(answer.token)
+        if isinstance(waiting, asyncio.Future) and not waiting.done():
+            waiting.set_result(answer.height)
+
+    def _on_read_refused(self, token: int) -> None:
+        """The replica leads no longer, or has decided nothing in its term yet."""
+        waiting = self._reads.pop(token, None)
+        if isinstance(waiting, asyncio.Future):
+            asyncio.get_running_loop().call_later(RETRY_S, _give_up, waiting)
+
+
+def _give_up(waiting: asyncio.Future[int]) -> None:
+    if not waiting.done():
+        waiting.set_result(AGAIN)
+
+
+def _in_parts(items: list[Item]) -> Iterator[list[Item]]:
+    """Items in messages of a size that links take."""
+    part: list[Item] = []
+    size = 0
+    for item in items:
+        size += len(item[0]) + len(item[1])
+        if part and size > OFFER_BYTES:
+            yield part
+            part, size = [], len(item[0]) + len(item[1])
+        part.append(item)
+    if part:
+        yield part

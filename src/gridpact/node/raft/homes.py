@@ -1,0 +1,139 @@
+"""Folders of Raft validators: who the members are, where they are, what proves it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from gridpact.contracts.genesis import (
+    Genesis,
+    genesis_from_json,
+    genesis_hash,
+    genesis_to_json,
+)
+from gridpact.errors import InputError, Problem
+from gridpact.files import write_durably
+from gridpact.node.engines import RAFT, WEIGHTED_RAFT
+from gridpact.node.links import Member, make_identity, write_key
+from gridpact.node.ports import free_ports
+from gridpact.node.signing import Kind, make_key
+
+NODE = "node.json"
+GENESIS = "genesis.json"
+LINK_KEY = "link.key"
+LEDGER = "ledger"
+WAL = "raft.wal"
+TRACE = "trace"
+SIGNER = "signer"
+"""Files and folders of a validator."""
+PUBLIC_KEY_BYTES = 32
+RAFT_ENGINES = (RAFT, WEIGHTED_RAFT)
+
+
+class RaftMember(Member, frozen=True):
+    """A validator as the others know it, with the key that signs what it says in the protocol."""
+
+    public_key: str
+    """Ed25519, in hexadecimal."""
+
+
+class RaftSettings(msgspec.Struct, frozen=True):
+    """What a validator's process needs to know, as `node.json` in its folder."""
+
+    engine: str
+    name: str
+    """Party id of this validator."""
+    members: list[RaftMember]
+    """All validators, this one too."""
+    one_way_ms: int
+    """99th percentile of how long a message takes; timeouts follow from it."""
+    trace: bool
+    """Whether all events are written to a file, to replay them in the simulator."""
+
+    @property
+    def own(self) -> RaftMember:
+        """This validator."""
+        return next(member for member in self.members if member.name == self.name)
+
+    @property
+    def others(self) -> list[RaftMember]:
+        """The other validators."""
+        return [member for member in self.members if member.name != self.name]
+
+
+def write_homes(
+    folder: Path,
+    genesis: Genesis,
+    *,
+    engine: str,
+    host: str = "127.0.0.1",
+    one_way_ms: int = 5,
+    trace: bool = False,
+) -> list[Path]:
+    """A folder for each validator of the genesis, all on one machine.
+
+    Keys of the signers are unprotected: such a network is for trying out (`docs/network.md`).
+
+    Args:
+        folder: empty or absent.
+        genesis: of the chain.
+        engine: name of one of the Rafts.
+        host: address of the machine.
+        one_way_ms: see `RaftSettings`.
+        trace: see `RaftSettings`.
+    Returns:
+        The folders, in the order of the genesis.
+    Raises:
+        InputError: the folder is there and not empty, or no such engine.
+    """
+    if engine not in RAFT_ENGINES:
+        known = ", ".join(RAFT_ENGINES)
+        raise InputError([Problem("engine", f"{engine!r} is not one of: {known}")])
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError([Problem(str(folder), "is not empty; choose a new folder")])
+    names = [validator.party for validator in genesis.validators]
+    chain = genesis_hash(genesis)
+    members = []
+    for name, port in zip(names, free_ports(host, len(names)), strict=True):
+        home = folder / name
+        home.mkdir(parents=True)
+        key, certificate = make_identity(name)
+        write_key(home / LINK_KEY, key)
+        public = make_key(home / SIGNER, kind=Kind.RAFT, chain=chain, name=name, passphrase=None)
+        members.append(RaftMember(name, host, port, certificate, public.hex()))
+    for name in names:
+        settings = RaftSettings(engine, name, members, one_way_ms, trace)
+        data = msgspec.json.format(msgspec.json.encode(settings)) + b"\n"
+        write_durably(folder / name / NODE, data)
+        write_durably(folder / name / GENESIS, genesis_to_json(genesis))
+    return [folder / name for name in names]
+
+
+def read_settings(home: Path) -> RaftSettings:
+    """What `write_homes` wrote.
+
+    Raises:
+        InputError: no such file, or not one of ours.
+    """
+    path = home / NODE
+    try:
+        settings = msgspec.json.decode(path.read_bytes(), type=RaftSettings)
+        keys = [bytes.fromhex(member.public_key) for member in settings.members]
+        names = [member.name for member in settings.members]
+        if settings.engine not in RAFT_ENGINES or settings.name not in names:
+            raise ValueError(f"engine {settings.engine!r}, name {settings.name!r}")
+        if any(len(key) != PUBLIC_KEY_BYTES for key in keys) or len(set(names)) < len(names):
+            raise ValueError("members: each name once, each key 64 hexadecimal digits")
+    except (OSError, msgspec.MsgspecError, ValueError) as error:
+        raise InputError([Problem(str(path), f"no settings of a validator: {error}")]) from error
+    return settings
+
+
+def read_genesis(home: Path) -> Genesis:
+    """The genesis of a validator's chain; InputError when it is missing or malformed."""
+    path = home / GENESIS
+    try:
+        return genesis_from_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise InputError([Problem(str(path), f"cannot be read: {error.strerror}")]) from error

@@ -1,0 +1,152 @@
+"""What runs in a validator's network thread: signer, log, replica, host and links, put together."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random, SystemRandom
+
+import structlog
+
+from gridpact.consensus.configuration import Configuration, configuration_of
+from gridpact.consensus.frames import Framing
+from gridpact.consensus.raft import (
+    Profile,
+    RaftMessage,
+    RaftReplica,
+    Rules,
+    Timing,
+    raft,
+    recover,
+    weighted_raft,
+)
+from gridpact.consensus.raft.records import Stored, Vote, record_bytes
+from gridpact.contracts.genesis import Genesis, genesis_hash
+from gridpact.node.engines import WEIGHTED_RAFT
+from gridpact.node.links import Mesh
+from gridpact.node.raft.homes import LINK_KEY, SIGNER, WAL, RaftSettings
+from gridpact.node.raft.host import Host
+from gridpact.node.raft.thread import Made, NetworkThread
+from gridpact.node.raft.wal import WriteAheadLog
+from gridpact.node.signing import (
+    Ed25519Verifier,
+    SignerClient,
+    SignerProcess,
+    SignerRefusedError,
+    is_withheld,
+)
+from gridpact.node.signing.raft_signer import Begun, RaftPosition, Status, passed
+
+LINK_VERSION = 1
+REPLICA = 1
+"""Channel of the protocol's own messages; all others are the application's."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def make_network(
+    home: Path, settings: RaftSettings, genesis: Genesis, thread: NetworkThread
+) -> Made:
+    """Open the log, start the signer, listen, and start the replica.
+
+    Raises:
+        InputError: the folder is incomplete.
+        StoreError: log or signer refuse; the log lies behind what was signed.
+        OSError: somebody else listens on the address.
+    """
+    async with AsyncExitStack() as stack:
+        chain = genesis_hash(genesis)
+        first = configuration_of(0, {v.party: v.weight for v in genesis.validators})
+        wal, records = WriteAheadLog.open(home / WAL, chain, settings.name)
+        stack.callback(wal.close)
+        stack.callback(SignerProcess(home / SIGNER).stop)
+        signer = SignerClient(home / SIGNER, chain, settings.name)
+        stack.callback(signer.close)
+        stored, position = recover(first, records), passed_all(records)
+        begun = signer.begin(stored.term, stored.voted_for, last_index(stored), position.index)
+        _adopt(begun, stored, wal, home)
+        link = _Link(catching_up=begun.status is Status.CATCHING_UP)
+        host = Host(
+            _replica(settings, stored, first, chain, signer),
+            wal,
+            link,
+            signer,
+            position,
+            thread.tell,
+        )
+
+        def received(peer: str, channel: int, data: bytes) -> None:
+            if channel == REPLICA:
+                host.received(peer, data)
+            else:
+                thread.received(peer, channel, data)
+
+        mesh = Mesh(
+            settings.own,
+            home / LINK_KEY,
+            settings.others,
+            chain=chain,
+            version=LINK_VERSION,
+            received=received,
+            chance=Random(SystemRandom().getrandbits(64)),
+        )
+        link.mesh = mesh
+        stack.push_async_callback(mesh.close)
+        await mesh.start()
+        host.start()
+        return host, mesh.send, stack.pop_all().aclose
+    raise AssertionError  # an exit stack swallows nothing
+
+
+class _Link:
+    """Frames of the replica on their channel."""
+
+    def __init__(self, *, catching_up: bool) -> None:
+        self.mesh: Mesh | None = None
+        self._catching_up = catching_up
+
+    def send(self, peer: str, data: bytes) -> None:
+        """See `Link.send`. What the signer withheld stays here."""
+        if self.mesh is not None and not (self._catching_up and is_withheld(data)):
+            self.mesh.send(peer, REPLICA, data)
+
+
+def passed_all(records: list[bytes]) -> RaftPosition:
+    """What a whole log promises."""
+    return passed(RaftPosition(), records)
+
+
+def last_index(stored: Stored) -> int:
+    """Of a log's last entry."""
+    return stored.snapshot.index + len(stored.entries)
+
+
+def _adopt(begun: Begun, stored: Stored, wal: WriteAheadLog, home: Path) -> None:
+    """Begin with the term and vote that were signed for, where the log has forgotten them."""
+    if begun.status is Status.BEHIND:
+        raise SignerRefusedError(
+            f"{home}: was restored from an older copy: its log ends at {last_index(stored)} in "
+            f"term {stored.term}, but this validator has signed up to {begun.reach} in term "
+            f"{begun.term}; it stays silent until `gridpact signer allow {home}`"
+        )
+    if (begun.term, begun.voted_for) != (stored.term, stored.voted_for):
+        stored.term, stored.voted_for = begun.term, begun.voted_for
+        wal.append((record_bytes(Vote(begun.term, begun.voted_for)),))
+
+
+def _replica(
+    settings: RaftSettings,
+    stored: Stored,
+    first: Configuration,
+    chain: bytes,
+    signer: SignerClient,
+) -> RaftReplica:
+    timing = Timing(settings.one_way_ms)
+    make = weighted_raft if settings.engine == WEIGHTED_RAFT else raft
+    rules: Rules = make(Profile.HARDENED, timing)
+    keys = {member.name: bytes.fromhex(member.public_key) for member in settings.members}
+    framing: Framing[RaftMessage] = Framing(
+        chain, settings.name, RaftMessage, signer, Ed25519Verifier(keys)
+    )
+    chance = Random(SystemRandom().getrandbits(64))
+    return RaftReplica(settings.name, stored, rules, chance, framing, frozenset(keys))

@@ -1,0 +1,141 @@
+"""The network thread: replica, log and links run here, blocks are executed elsewhere.
+
+Two event loops talk by handing each other calls: the application's loop asks for things to be
+decided, this one tells it what was. Neither waits for the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from gridpact.consensus.shape import Event
+from gridpact.node.raft.host import Host, Told
+
+Made = tuple[Host, Callable[[str, int, bytes], object], Callable[[], Coroutine[Any, Any, None]]]
+"""A host that has started, how to send to a peer on a channel, and how to close the links."""
+
+
+class NetworkThread:
+    """Runs a host; to be used from one event loop."""
+
+    def __init__(
+        self,
+        make: Callable[[NetworkThread], Coroutine[Any, Any, Made]],
+        tell: Callable[[Told], None],
+        received: Callable[[str, int, bytes], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Nothing happens before `start`.
+
+        Args:
+            make: builds everything, in the thread; is given this object for its callbacks.
+            tell: hears the replica, on the loop of whoever called `start`.
+            received: hears what peers say beside the protocol, there too.
+            failed: hears what made the thread stop, there too.
+        """
+        self._make, self._tell_to = make, tell
+        self._received_to, self._failed_to = received, failed
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="network", daemon=True)
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._host: Host | None = None
+        self._send: Callable[[str, int, bytes], object] = lambda _peer, _channel, _data: None
+        self._end: asyncio.Event | None = None
+        self._started: asyncio.Future[None] | None = None
+
+    # From the application's loop
+
+    async def start(self) -> None:
+        """Start the thread; returns when links and replica are up.
+
+        Raises:
+            Exception: what kept it from starting.
+        """
+        self._home = asyncio.get_running_loop()
+        self._started = self._home.create_future()
+        self._thread.start()
+        await self._started
+
+    async def close(self) -> None:
+        """Stop and wait until the thread has ended."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._finish)
+            await asyncio.to_thread(self._thread.join)
+
+    def feed(self, event: Event) -> None:
+        """Give the replica an event, soon."""
+        self._loop.call_soon_threadsafe(self._feed, event)
+
+    def send(self, peer: str, channel: int, data: bytes) -> None:
+        """Send to a peer, soon, or lose it."""
+        self._loop.call_soon_threadsafe(self._send, peer, channel, data)
+
+    # From the thread
+
+    def tell(self, told: Told) -> None:
+        """Hand on what the replica says."""
+        self._call_home(self._tell_to, told)
+
+    def received(self, peer: str, channel: int, data: bytes) -> None:
+        """Hand on what a peer says beside the protocol."""
+        self._call_home(self._received_to, peer, channel, data)
+
+    def failed(self, error: Exception) -> None:
+        """Hand on what makes further work impossible, and stop."""
+        self._call_home(self._failed_to, error)
+        self._finish()
+
+    def _call_home(self, call: Callable[..., object], *arguments: object) -> None:
+        if self._home is not None and not self._home.is_closed():
+            self._home.call_soon_threadsafe(call, *arguments)
+
+    def _feed(self, event: Event) -> None:
+        if self._host is not None:
+            self._host.feed(event)
+
+    def _finish(self) -> None:
+        if self._end is not None:
+            self._end.set()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._live())
+        except Exception as error:  # noqa: BLE001 - told to whoever started the thread
+            self._call_home(self._failed_to, error)
+
+    async def _live(self) -> None:
+        self._loop.set_exception_handler(self._unhandled)
+        self._end = asyncio.Event()
+        try:
+            host, self._send, close = await self._make(self)
+        except Exception as error:  # noqa: BLE001 - raised by `start`
+            self._call_home(self._not_started, error)
+            return
+        self._host = host
+        self._call_home(self._is_started)
+        try:
+            await self._end.wait()
+        finally:
+            self._host = None
+            host.stop()
+            await close()
+
+    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback raised: the disk, the signer, or our own bug. Nothing goes on."""
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            self.failed(error)
+        else:
+            loop.default_exception_handler(context)
+
+    def _is_started(self) -> None:
+        if self._started is not None and not self._started.done():
+            self._started.set_result(None)
+
+    def _not_started(self, error: Exception) -> None:
+        if self._started is not None and not self._started.done():
+            self._started.set_exception(error)
