@@ -17,7 +17,8 @@ import msgspec
 
 from gridpact.consensus.configuration import Configuration, configuration_of
 from gridpact.consensus.frames import Frame, Framing
-from gridpact.consensus.raft import RaftMessage, RaftReplica, Role, Rules, first_start, recover
+from gridpact.consensus.raft import RaftMessage, RaftReplica, Role, Rules, recover
+from gridpact.consensus.raft.records import first_start
 from gridpact.consensus.shape import (
     CancelTimer,
     Decide,

@@ -11,7 +11,7 @@ from gridpact.model import Verdict
 from gridpact.node.signature_worker import verify_signature
 
 CHECKED_MAX = 100_000
-"""Transactions whose check is remembered."""
+"""Transactions whose check is remembered; the oldest makes room, since some are never decided."""
 
 
 class Checked:
@@ -48,7 +48,9 @@ class Checked:
             signature = transaction.envelope.signature
             good = bool(key) and verify_signature(key, transaction.digest, signature)
         candidate = Candidate(transaction, sealed, key, good)
-        if key and len(self._known) < CHECKED_MAX:
+        if key:
+            if known is None and len(self._known) >= CHECKED_MAX:
+                del self._known[next(iter(self._known))]
             self._known[transaction_id] = candidate
         return candidate
 

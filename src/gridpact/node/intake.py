@@ -142,7 +142,7 @@ class Intake:
         """
         waiting = self._waiting.get(transaction_id)
         if waiting is not None:
-            return await waiting.future
+            return await asyncio.shield(waiting.future)  # others may wait for it too
         outcome = self._outcomes.get(transaction_id)
         if outcome is not None:
             return outcome

@@ -15,10 +15,9 @@ from time import perf_counter
 from gridpact.codec import sha256
 from gridpact.errors import InputError, invariant
 from gridpact.model import Verdict
-from gridpact.node import EmbeddedEngine
+from gridpact.node import EmbeddedEngine, EnginePort
 from gridpact.node.cometbft import find_program
 from gridpact.node.devnet import Devnet
-from gridpact.node.port import EnginePort
 from gridpact.studies.load import load_network, put_load, workload_of
 from gridpact.studies.workload import Signed, Workload
 
@@ -28,7 +27,8 @@ BATCH = 500
 VALIDATORS = 4
 REQUESTS = 500
 REPLICAS = 3
-_TICKS = sysconf("SC_CLK_TCK")
+_PER_S = sysconf("SC_CLK_TCK")
+"""Of the numbers in /proc/PID/stat."""
 
 Figures = dict[str, dict[str, float | int | str]]
 
@@ -175,9 +175,9 @@ def _cpu_s(network: Devnet) -> Mapping[str, float]:
         fields = text[text.rindex(")") + 2 :].split()
         if int(fields[3]) in sessions:
             program = "cometbft" if name == "cometbft" else "python"
-            found[program] += (int(fields[11]) + int(fields[12])) / _TICKS
+            found[program] += (int(fields[11]) + int(fields[12])) / _PER_S
         elif path.parent.name == str(getpid()):
-            found["client"] += (int(fields[11]) + int(fields[12])) / _TICKS
+            found["client"] += (int(fields[11]) + int(fields[12])) / _PER_S
     return found
 
 

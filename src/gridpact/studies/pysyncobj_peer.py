@@ -15,7 +15,7 @@ from typing import Any
 
 from gridpact.node.ports import free_ports
 
-TICK_S = 0.001
+TURN_S = 0.001
 """PySyncObj looks at its sockets and queues this often at least; its default is 50 ms."""
 LEADER_WAITS_S = 30.0
 
@@ -30,8 +30,8 @@ def _counter(own: str, others: list[str], journal: Path) -> Any:
             conf = SyncObjConf(
                 journalFile=str(journal),
                 fullDumpFile=str(journal) + ".dump",
-                autoTickPeriod=TICK_S,
-                appendEntriesUseBatch=True,
+                autoTickPeriod=TURN_S,
+                appendEntriesUseBatch=False,
                 dynamicMembershipChange=False,
             )
             super().__init__(own, others, conf)

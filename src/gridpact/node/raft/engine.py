@@ -23,6 +23,7 @@ from gridpact.consensus.shape import (
     Propose,
     ReadReady,
     ReadRequest,
+    Reconfigure,
     Restore,
 )
 from gridpact.contracts import BlockResult, Candidate
@@ -69,6 +70,11 @@ _PARTY = party_key("")
 _log = structlog.get_logger(__name__)
 
 
+Weights = tuple[tuple[str, int], ...]
+"""Voting weights by name."""
+WeightsAt = Callable[[int], Weights]
+
+
 class Network(Protocol):
     """The replica and the links, as seen from the application."""
 
@@ -92,20 +98,21 @@ class CatchUp(Protocol):
 class RaftEngine:
     """The engine port over one validator."""
 
-    def __init__(self, name: str, ledger: Replicated, network: Network) -> None:
+    def __init__(self, name: str, ledger: Replicated, network: Network, weights: WeightsAt) -> None:
         """Begin without a leader.
 
         Args:
             name: of this validator.
             ledger: what decided blocks are executed on.
             network: the replica and the links.
+            weights: the voting weights that a height of the ledger leads to.
         """
         self.name, self.ledger = name, ledger
         self.catch_up: CatchUp | None = None
         self.failed: Callable[[Exception], None] = lambda _error: None
         """Told what made the engine stop."""
         self.standing = Standing(0, "", ready=False)
-        self._network = network
+        self._network, self._weights = network, weights
         self._intake = Intake(lambda: ledger.application, self._stored)
         self._pool = Pool()
         self._todo: deque[Told] = deque()
@@ -311,6 +318,8 @@ class RaftEngine:
 
     def _on_standing(self, standing: Standing) -> None:
         before, self.standing = self.standing, standing
+        if standing.ready and standing.weights != before.weights:
+            self._proposed = 0
         if (standing.term, standing.leader) != (before.term, before.leader):
             self._proposed = 0
             self._pool.clear()
@@ -359,7 +368,12 @@ class RaftEngine:
     def _propose(self) -> None:
         """Let the next block be decided, if this validator may and there is anything for one."""
         waits = bool(self._todo) or self._catching_up is not None
-        if not self.standing.ready or self._proposed or waits or not len(self._pool):
+        if not self.standing.ready or self._proposed or waits:
+            return
+        wanted = self._weights(self.ledger.application.height)
+        if wanted != self.standing.weights:
+            self._proposed = next(self._tokens)
+            self._network.feed(Reconfigure(self._proposed, wanted))
             return
         block = self._pool.next_block(self.ledger.application, wall_time())
         if block is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from gridpact.consensus.configuration import Faults, next_weights
 from gridpact.contracts.genesis import (
     Genesis,
     genesis_from_json,
@@ -38,6 +40,13 @@ class RaftMember(Member, frozen=True):
     """Ed25519, in hexadecimal."""
 
 
+class WeightChange(msgspec.Struct, frozen=True):
+    """Other voting weights, from a height of the ledger on."""
+
+    height: int
+    weights: dict[str, int]
+
+
 class RaftSettings(msgspec.Struct, frozen=True):
     """What a validator's process needs to know, as `node.json` in its folder."""
 
@@ -50,6 +59,24 @@ class RaftSettings(msgspec.Struct, frozen=True):
     """99th percentile of how long a message takes; timeouts follow from it."""
     trace: bool
     """Whether all events are written to a file, to replay them in the simulator."""
+    changes: list[WeightChange] = []
+    """In order of height; the same on all validators. A script, until scores are on the ledger."""
+
+    def weights_at(self, height: int, first: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+        """The voting weights that a height of the ledger leads to, two decisions later.
+
+        Weights under which the heaviest minority could stop the others do not come into force.
+
+        Args:
+            height: of the ledger.
+            first: weights of the genesis.
+        """
+        held = dict(first)
+        for change in self.changes:
+            if change.height < height:
+                faulty = (len(change.weights) - 1) // 2
+                held = next_weights(held, change.weights, faulty, Faults.CRASH)
+        return tuple(sorted(held.items()))
 
     @property
     def own(self) -> RaftMember:

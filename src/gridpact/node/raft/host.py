@@ -18,7 +18,7 @@ from typing import Protocol
 import structlog
 
 from gridpact.consensus.raft import RaftReplica, Role
-from gridpact.consensus.raft.replica import HEARTBEAT
+from gridpact.consensus.raft.rules import HEARTBEAT
 from gridpact.consensus.shape import (
     CancelTimer,
     Decide,
@@ -57,6 +57,8 @@ class Standing:
     """Empty: nobody known."""
     ready: bool
     """It leads itself, and everything in its log is decided."""
+    weights: tuple[tuple[str, int], ...] = ()
+    """Of those who vote, by name."""
 
 
 Told = Decide | Restore | ReadReady | Refused | Standing
@@ -110,13 +112,15 @@ class Host:
         self._standing = Standing(0, "", ready=False)
         self._announced = replica.commit
         """Up to here the others have been told what is decided."""
+        self._ended = False
 
     def start(self) -> None:
         """Begin from what is durable."""
         self._do(self.replica.start(_now_ms()))
 
     def stop(self) -> None:
-        """No timer fires any more."""
+        """Nothing is taken, sent or told any more, whatever still comes."""
+        self._ended = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -129,12 +133,19 @@ class Host:
         """Give the replica an event and do what it says.
 
         Raises:
-            StoreError: the disk or the signer refused; the replica may not go on.
+            StoreError: the disk or the signer refused; the host has stopped. What the replica has
+                in memory is not durable, and it would confirm that when it is next asked.
         """
+        if self._ended:
+            return
         now_ms = _now_ms()
         if self.recorder is not None:
             self.recorder(now_ms, event)
-        self._do(self.replica.step(event, now_ms))
+        try:
+            self._do(self.replica.step(event, now_ms))
+        except BaseException:
+            self.stop()
+            raise
 
     def _do(self, effects: list[Effect]) -> None:
         todo = deque(effects)
@@ -196,7 +207,9 @@ class Host:
         if ready and replica.commit > self._announced and ANNOUNCE not in self._timers:
             later = asyncio.get_running_loop().call_later(ANNOUNCE_S, self._announce)
             self._timers[ANNOUNCE] = later
-        standing = Standing(replica.term, replica.leader, ready)
+        voters = replica.membership.configuration.voters
+        weights = tuple((voter.name, voter.weight) for voter in voters)
+        standing = Standing(replica.term, replica.leader, ready, weights)
         if standing != self._standing:
             self._standing = standing
             self._tell(standing)

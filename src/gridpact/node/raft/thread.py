@@ -9,6 +9,7 @@ finds no room there is lost.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -49,7 +50,7 @@ class NetworkThread:
         self._home: _Calls | None = None
         self._host: Host | None = None
         self._send: Callable[[str, int, bytes], object] = lambda _peer, _channel, _data: None
-        self._end: asyncio.Event | None = None
+        self._end = asyncio.Event()
         self._started: asyncio.Future[None] | None = None
 
     # From the application's loop
@@ -67,20 +68,26 @@ class NetworkThread:
         await self._started
 
     async def close(self) -> None:
-        """Stop and wait until the thread has ended; what it has said and says is not heard."""
-        if self._home is not None:
+        """Stop and wait until the thread has ended; only failures are heard from now on."""
+        if self._home is None:
+            self._loop.close()
+        else:
             self._home.end()
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._finish)
+            self._call_thread(self._end.set)
             await asyncio.to_thread(self._thread.join)
 
     def feed(self, event: Event) -> None:
-        """Give the replica an event, soon."""
-        self._loop.call_soon_threadsafe(self._feed, event)
+        """Give the replica an event, soon; nothing happens once the thread has ended."""
+        self._call_thread(self._feed, event)
 
     def send(self, peer: str, channel: int, data: bytes) -> None:
         """Send to a peer, soon, or lose it."""
-        self._loop.call_soon_threadsafe(self._send, peer, channel, data)
+        self._call_thread(lambda: self._send(peer, channel, data))
+
+    def _call_thread(self, call: Callable[..., object], *arguments: object) -> None:
+        # the thread may end, and its loop with it, at any moment: whoever cares is told by `failed`
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call, *arguments)
 
     # From the thread
 
@@ -94,31 +101,30 @@ class NetworkThread:
 
     def failed(self, error: Exception) -> None:
         """Hand on what makes further work impossible, and stop."""
-        self._call_home(self._failed_to, error)
-        self._finish()
+        self._call_failed(error)
+        self._end.set()
 
     def _call_home(self, call: Callable[..., object], *arguments: object) -> None:
         if self._home is not None:
             self._home.put(partial(call, *arguments))
 
+    def _call_failed(self, error: Exception) -> None:
+        if self._home is not None:
+            self._home.put(partial(self._failed_to, error), always=True)
+
     def _feed(self, event: Event) -> None:
         if self._host is not None:
             self._host.feed(event)
-
-    def _finish(self) -> None:
-        if self._end is not None:
-            self._end.set()
 
     def _run(self) -> None:
         try:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._live())
         except Exception as error:  # noqa: BLE001 - told to whoever started the thread
-            self._call_home(self._failed_to, error)
+            self._call_failed(error)
 
     async def _live(self) -> None:
         self._loop.set_exception_handler(self._unhandled)
-        self._end = asyncio.Event()
         try:
             host, self._send, close = await self._make(self)
         except Exception as error:  # noqa: BLE001 - raised by `start`
@@ -158,12 +164,12 @@ class _Calls:
         self._calls: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
         self._woken = self._ended = False
-        """`_take` is going to run; nothing is taken any more."""
+        """`_take` is going to run; only what is to be done always is taken."""
 
-    def put(self, call: Callable[[], object]) -> None:
-        """From any thread."""
+    def put(self, call: Callable[[], object], *, always: bool = False) -> None:
+        """From any thread; nothing after the end, unless it is to be done always."""
         with self._lock:
-            if self._ended or self._loop.is_closed():
+            if (self._ended and not always) or self._loop.is_closed():
                 return
             self._calls.append(call)
             woken, self._woken = self._woken, True

@@ -48,7 +48,13 @@ class RaftValidator:
             store.close()
             raise
         self._network = NetworkThread(self._make, self._told, self._said, self._failed)
-        self.engine = RaftEngine(self.settings.name, self.ledger, self._network)
+        first = {validator.party: validator.weight for validator in genesis.validators}
+        self.engine = RaftEngine(
+            self.settings.name,
+            self.ledger,
+            self._network,
+            lambda height: self.settings.weights_at(height, first),
+        )
         self.engine.failed = self._failed
         others = [member.name for member in self.settings.others]
         self.engine.catch_up = LedgerSync(self.ledger, others, self._say, self.engine.after_block)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,7 @@ from gridpact.consensus.raft import recover
 from gridpact.consensus.raft.records import Entries, Vote, record_bytes
 from gridpact.errors import StoreError
 from gridpact.files import sync_folder, write_durably
+from gridpact.node.signing.raft_signer import RaftPosition, passed
 
 REWRITE_BYTES = 32 * 2**20
 """A longer file is written anew without what snapshots have made superfluous."""
@@ -93,19 +94,15 @@ class WriteAheadLog:
 
         Args:
             configuration: of the chain's start.
+        Raises:
+            StoreError: the disk refused, or the file is damaged.
         """
         if self.size < self._rewritten + REWRITE_BYTES:
             return
-        held, _ = _read(self.path, self.path.read_bytes(), self._header)
-        stored = recover(configuration, held)
-        records = [
-            record_bytes(stored.snapshot),
-            record_bytes(Vote(stored.term, stored.voted_for)),
-            record_bytes(Entries(stored.snapshot.index + 1, stored.entries)),
-        ]
-        data = self._header + _append(_HEADER_BYTES, records)
         aside = self.path.with_suffix(".new")
         try:
+            held, _ = _read(self.path, self.path.read_bytes(), self._header)
+            data = self._header + _append(_HEADER_BYTES, shortened(configuration, held))
             aside.unlink(missing_ok=True)
             write_durably(aside, data)
             aside.rename(self.path)
@@ -121,6 +118,24 @@ class WriteAheadLog:
         os.close(self._file)
 
 
+def shortened(configuration: Configuration, records: Sequence[bytes]) -> list[bytes]:
+    """As few records as say the same to a replica, and promise no more to its signer.
+
+    Entries that stand after a vote are taken as confirmed in its term (`passed`). Of an earlier
+    term's entries, which a leader may still remove, nobody must say so.
+
+    Args:
+        configuration: of the chain's start.
+        records: a whole log, in order.
+    """
+    stored = recover(configuration, records)
+    last = stored.snapshot.index + len(stored.entries)
+    vote = record_bytes(Vote(stored.term, stored.voted_for))
+    entries = record_bytes(Entries(stored.snapshot.index + 1, stored.entries))
+    confirmed = passed(RaftPosition(), records).index == last
+    return [record_bytes(stored.snapshot), *((vote, entries) if confirmed else (entries, vote))]
+
+
 def _append(place: int, records: Iterable[bytes]) -> bytes:
     """The bytes of one append at a place of the file."""
     body = _encoder.encode(list(records))
@@ -132,9 +147,10 @@ def _body(data: bytes, place: int) -> bytes | None:
     if place + _HEAD.size > len(data):
         return None
     named, size, checksum = _HEAD.unpack_from(data, place)
+    if named != place:  # nearly always, where it is looked for at every byte: copy nothing
+        return None
     body = data[place + _HEAD.size : place + _HEAD.size + size]
-    whole = named == place and len(body) == size and zlib.crc32(body) == checksum
-    return body if whole else None
+    return body if len(body) == size and zlib.crc32(body) == checksum else None
 
 
 def _read(path: Path, data: bytes, header: bytes) -> tuple[list[bytes], int]:

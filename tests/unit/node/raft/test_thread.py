@@ -1,152 +1,215 @@
-"""Two loops that hand each other calls, when one of them has no time."""
+"""The network thread: what it hands on, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
+from tests.unit.node.raft.hosts import Station
 
-from gridpact.node.raft.host import Host, Standing, Told
-from gridpact.node.raft.thread import NetworkThread
-
-MANY = 2_000
-"""More than what the operating system notes of wake-ups that nobody has seen yet."""
-
-
-class _NoHost:
-    def stop(self) -> None:
-        pass
+from gridpact.consensus.raft.messages import Append, VoteRequest
+from gridpact.consensus.shape import Propose, Refused
+from gridpact.errors import StoreError
+from gridpact.node.raft.host import Standing, Told
+from gridpact.node.raft.thread import Made, NetworkThread
 
 
-async def _nothing() -> None:
-    pass
+class Rig:
+    """A thread around one host, and what the application's loop heard."""
+
+    def __init__(self, folder: Path) -> None:
+        self.told: list[Told] = []
+        self.said: list[tuple[str, int, bytes]] = []
+        self.sent: list[tuple[str, int, bytes]] = []
+        self.failures: list[Exception] = []
+        self.closed_in = ""
+        self.error: Exception | None = None
+        """What keeps the thread from starting."""
+        self._heard = asyncio.Event()
+        self._folder = folder
+        self.thread = NetworkThread(self.make, self.tell, self.received, self.failed)
+
+    async def make(self, thread: NetworkThread) -> Made:
+        if self.error is not None:
+            raise self.error
+        self.station = Station(self._folder)
+        self.station.host._tell = thread.tell
+        self.station.host.start()
+        return self.station.host, self.send, self.close_links
+
+    async def close_links(self) -> None:
+        self.closed_in = threading.current_thread().name
+        self.station.close()
+
+    def send(self, peer: str, channel: int, data: bytes) -> None:
+        self.sent.append((peer, channel, data))
+        self.thread.received(peer, channel, data)
+
+    def tell(self, told: Told) -> None:
+        self.told.append(told)
+        self._heard.set()
+
+    def received(self, peer: str, channel: int, data: bytes) -> None:
+        self.said.append((peer, channel, data))
+        self._heard.set()
+
+    def failed(self, error: Exception) -> None:
+        self.failures.append(error)
+        self._heard.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                self._heard.clear()
+                await self._heard.wait()
+
+    def hear(self, message: Append | VoteRequest) -> None:
+        """A peer says something; in the thread."""
+        self.thread._loop.call_soon_threadsafe(self.station.hear, "b", message)
 
 
-def _standing(term: int) -> Standing:
-    return Standing(term, "", ready=False)
+Run = Callable[[Callable[[Rig], Awaitable[None]]], None]
 
 
-async def _made(thread: NetworkThread) -> tuple[Host, Callable[..., None], Any]:
-    return cast(Host, _NoHost()), lambda *_: None, _nothing
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs a test on a thread, which must have ended after `close`."""
+
+    def started(work: Callable[[Rig], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            rig = Rig(tmp_path / "a")
+            try:
+                await work(rig)
+            finally:
+                async with asyncio.timeout(5):
+                    await rig.thread.close()
+            assert not rig.thread._thread.is_alive()
+
+        asyncio.run(whole())
+
+    return started
 
 
-async def _flooded(told: list[Told]) -> NetworkThread:
-    """A thread that has said very much while this loop was busy."""
+def test_both_loops_hear_each_other(run: Run) -> None:
+    async def work(rig: Rig) -> None:
+        await rig.thread.start()
+        rig.thread.feed(Propose(7, b"block"))
+        await rig.until(lambda: Refused(7, "") in rig.told)
+        rig.hear(Append(1, 0, 0, [], 0, 0))
+        await rig.until(lambda: Standing(1, "b", ready=False) in rig.told)
+        rig.thread.send("b", 2, b"words")
+        await rig.until(lambda: rig.said == [("b", 2, b"words")])
+        assert rig.sent == rig.said
+        await rig.thread.close()
+        assert rig.closed_in == "network"
+        assert rig.failures == []
 
-    async def made(thread: NetworkThread) -> Any:
-        threads.append(thread)
-        return await _made(thread)
-
-    threads: list[NetworkThread] = []
-    thread = NetworkThread(made, told.append, lambda *_: None, lambda _: None)
-    await thread.start()
-
-    def flood() -> None:
-        for term in range(MANY):
-            thread.tell(_standing(term))
-
-    flooding = threading.Thread(target=flood)
-    flooding.start()
-    flooding.join()
-    return thread
+    run(work)
 
 
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(30):
-            await main
+def test_what_keeps_it_from_starting_is_raised_by_start(run: Run) -> None:
+    async def work(rig: Rig) -> None:
+        rig.error = StoreError("the log is damaged")
+        with pytest.raises(StoreError, match="damaged"):
+            await rig.thread.start()
+        assert (rig.told, rig.failures) == ([], [])
 
-    asyncio.run(bounded())
-
-
-def test_all_is_told_in_order() -> None:
-    async def run() -> None:
-        told: list[Told] = []
-        thread = await _flooded(told)
-        for _ in range(MANY):
-            await asyncio.sleep(0)
-        await thread.close()
-        assert told == [_standing(term) for term in range(MANY)]
-
-    _run(run())
+    run(work)
 
 
-def test_what_a_busy_loop_has_not_seen_hides_no_signal() -> None:
-    """A validator that executed many blocks in a row did not notice that it was asked to end."""
+def test_a_thread_that_did_not_start_can_be_closed_at_any_moment(tmp_path: Path) -> None:
+    """Its loop is closed between two looks at it."""
 
-    async def run() -> None:
-        thread = await _flooded([])
-        seen = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, seen.set)
-        os.kill(os.getpid(), signal.SIGTERM)
-        await seen.wait()
-        await thread.close()
+    async def work() -> None:
+        rig = Rig(tmp_path / "a")
+        rig.error = StoreError("the log is damaged")
+        with pytest.raises(StoreError, match="damaged"):
+            await rig.thread.start()
+        rig.thread._thread.join()
+        still = rig.thread._thread
+        still.is_alive = lambda: True  # type: ignore[method-assign]
+        await rig.thread.close()
 
-    _run(run())
+    asyncio.run(work())
 
 
-def test_others_have_their_turn_while_very_much_is_told() -> None:
-    async def run() -> None:
-        told: list[Told] = []
-        thread = await _flooded(told)
+@pytest.mark.parametrize("started", [True, False])
+def test_who_is_told_late_is_not_answered(run: Run, started: bool) -> None:
+    """The application may still ask for something while the thread is gone."""
+
+    async def work(rig: Rig) -> None:
+        if started:
+            await rig.thread.start()
+        else:
+            rig.error = StoreError("no")
+            with pytest.raises(StoreError):
+                await rig.thread.start()
+        await rig.thread.close()
+        rig.thread.feed(Propose(1, b"block"))
+        rig.thread.send("b", 2, b"words")
+        assert rig.said == []
+
+    run(work)
+
+
+@pytest.mark.parametrize("where", ["feed", "frame", "timer"])
+def test_a_callback_that_raises_ends_the_thread(run: Run, where: str) -> None:
+    async def work(rig: Rig) -> None:
+        await rig.thread.start()
+        rig.station.wal.error = StoreError("the disk is full")
+        if where == "feed":
+            rig.thread.feed(Propose(1, b"x" * 100))
+            rig.hear(VoteRequest(1, 0, 0, trial=False, asked_to=True))
+        elif where == "frame":
+            rig.hear(Append(1, 0, 0, [], 0, 0))
+        else:
+            loop = rig.thread._loop
+
+            def fails() -> None:
+                raise StoreError("the disk is full")
+
+            loop.call_soon_threadsafe(loop.call_later, 0.0, fails)
+        await rig.until(lambda: bool(rig.failures))
+        assert [str(error) for error in rig.failures] == ["the disk is full"]
+        async with asyncio.timeout(5):
+            await asyncio.to_thread(rig.thread._thread.join)
+        assert rig.closed_in == "network"
+        assert rig.station.sent() == []
+
+    run(work)
+
+
+def test_an_error_while_closing_is_told(run: Run) -> None:
+    async def work(rig: Rig) -> None:
+        await rig.thread.start()
+
+        def fails() -> None:
+            raise StoreError("cannot be closed")
+
+        rig.station.wal.close = fails  # type: ignore[method-assign]
+        await rig.thread.close()
+        await rig.until(lambda: bool(rig.failures))
+        assert [str(error) for error in rig.failures] == ["cannot be closed"]
+        type(rig.station.wal).close(rig.station.wal)
+
+    run(work)
+
+
+def test_a_start_that_is_given_up_is_closed(run: Run) -> None:
+    async def work(rig: Rig) -> None:
+        starting = asyncio.create_task(rig.thread.start())
         await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert 0 < len(told) < MANY
-        await thread.close()
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
 
-    _run(run())
-
-
-def test_nothing_is_told_after_the_end_was_asked_for() -> None:
-    """Blocks that wait are executed after the next start: nobody waits for them now."""
-
-    async def run() -> None:
-        told: list[Told] = []
-        thread = await _flooded(told)
-        await thread.close()
-        await asyncio.sleep(0)
-        assert told == []
-
-    _run(run())
+    run(work)
 
 
-def test_one_that_raises_does_not_hold_back_the_next() -> None:
-    async def run() -> None:
-        both = asyncio.Event()
+def test_a_thread_that_was_never_started_is_closed(run: Run) -> None:
+    async def work(rig: Rig) -> None:
+        assert rig.told == []
 
-        def take(what: Told) -> None:
-            if what == _standing(0):
-                raise ValueError("refused")
-            both.set()
-
-        raised: list[object] = []
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: raised.append(context["exception"]))
-        thread = NetworkThread(_made, take, lambda *_: None, lambda _: None)
-        await thread.start()
-        thread.tell(_standing(0))
-        thread.tell(_standing(1))
-        await both.wait()
-        await thread.close()
-        assert [type(error) for error in raised] == [ValueError]
-
-    _run(run())
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), OSError("taken")])
-def test_what_keeps_it_from_starting_is_raised(error: Exception) -> None:
-    async def refused(_: NetworkThread) -> Any:
-        raise error
-
-    async def run() -> None:
-        thread = NetworkThread(refused, lambda _: None, lambda *_: None, lambda _: None)
-        with pytest.raises(type(error)):
-            await thread.start()
-        await thread.close()
-
-    _run(run())
+    run(work)
