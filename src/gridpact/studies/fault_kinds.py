@@ -16,6 +16,10 @@ APART_S = (0.0, 0.3)
 """Between two parts of a fault."""
 ENDS_WITHIN_S = 15.0
 """How long a validator may go on when its disk is full, while clients write."""
+ABSENT_BLOCKS = 600
+"""A log keeps no more of what is decided."""
+ABSENT_S = 20.0
+"""Nobody is away for longer."""
 ROOM_BYTES = 64 * 2**10
 """What files may still grow by, at most, when the disk is filled up."""
 CLOCK_JUMP_S = 3 * 86_400
@@ -69,6 +73,21 @@ async def _kill_again(network: FaultNetwork, chance: Random) -> None:
         await _apart(chance)
         network.start(name)
         await asyncio.sleep(chance.uniform(0, 1.5))
+
+
+async def _long_absence(network: FaultNetwork, chance: Random) -> None:
+    """One is away until the others' logs have forgotten what it lacks."""
+    name = await network.follower()
+    await network.kill(name)
+    await network.until_further(ABSENT_BLOCKS, ABSENT_S)
+
+
+async def _lost_ledger(network: FaultNetwork, chance: Random) -> None:
+    """Always of the same validator, so that the others keep the whole chain to compare with."""
+    name = network.names[-1]
+    await network.kill(name)
+    network.lose_ledger(name)
+    await _lasts(chance)
 
 
 async def _kill_all(network: FaultNetwork, chance: Random) -> None:
@@ -227,6 +246,7 @@ FAULTS = (
     Fault("kill-follower", _kill_follower),
     Fault("kill-again", _kill_again),
     Fault("kill-all", _kill_all),
+    Fault("long-absence", _long_absence),
     Fault("pause-leader", _pause_leader),
     Fault("pause-follower", _pause_follower),
     Fault("pause-all", _pause_all),
@@ -242,6 +262,7 @@ FAULTS = (
     Fault("resets", _resets, "links"),
     Fault("slow-links", _slow, "links"),
     Fault("full-disk", _full_disk, "disk"),
+    Fault("lost-ledger", _lost_ledger, "disk"),
     Fault("clock-jump", _clock_jump, "clock"),
     Fault("two-at-once", _two_at_once, "links"),
 )

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import re
 import resource
+import shutil
 import signal
 import sys
 from collections.abc import Iterable
@@ -111,6 +112,17 @@ class FaultNetwork:
         leader = await self.leader()
         return self.chance.choice([name for name in self.names if name != leader])
 
+    async def until_further(self, blocks: int, wait_s: float) -> None:
+        """Wait until so many more blocks are decided, or for so long."""
+        first = -1
+        ends_s = monotonic() + wait_s
+        while monotonic() < ends_s:
+            height = max((status.height for status in await self.statuses()), default=-1)
+            first = height if first < 0 else first
+            if first >= 0 and height >= first + blocks:
+                return
+            await asyncio.sleep(WATCH_S)
+
     async def watch(self) -> None:
         """Note who leads, until cancelled."""
         while True:
@@ -193,6 +205,11 @@ class FaultNetwork:
         self.say(f"files of {name} end at {limit} bytes")
         _, hard = resource.prlimit(self.devnet.pid(name), resource.RLIMIT_FSIZE)
         resource.prlimit(self.devnet.pid(name), resource.RLIMIT_FSIZE, (limit, hard))
+
+    def lose_ledger(self, name: str) -> None:
+        """Remove the ledger of a validator that does not run."""
+        self.say(f"remove the ledger of {name}")
+        shutil.rmtree(self.devnet.ledger(name), ignore_errors=True)
 
     async def until_ended(self, name: str, wait_s: float) -> int | None:
         """Exit code of a validator that is expected to end; None when it does not in time."""

@@ -75,9 +75,23 @@ def test_what_could_have_happened_passes() -> None:
 
 def test_an_acknowledged_transaction_that_one_ledger_lacks_is_lost() -> None:
     (records, lost) = violations(good(), chain(1, 2, 3), chain(1, 3))
-    assert records == "blocks: validator-1 has other records than validator-0"
+    assert records == "blocks: validator-1 has other records than the others"
     assert lost.startswith("lost: validator-1 does not hold what was acknowledged: member-0000")
-    assert [found.nonce for found in good().lost(chain(1, 3))] == [2]
+    assert [found.nonce for found in good().lost(chain(1, 3), chain(1, 2, 3))] == [2]
+
+
+def test_a_ledger_that_began_with_a_snapshot_lacks_only_what_was_before() -> None:
+    later = Chain(first=3)
+    later.records.append(b"record" + transaction(3))
+    later.places[transaction(3)] = (1, receipt(3))
+    later.lengths.append(1)
+    assert later.height == 3
+    seen = good()
+    seen.writes[2] = write(3, 40, 50)
+    assert violations(seen, later, chain(1, 2, 3)) == []
+    later.places.clear()
+    (found,) = violations(seen, later, chain(1, 2, 3))
+    assert found.startswith("lost: validator-0 does not hold what was acknowledged: member-0000")
 
 
 def test_another_verdict_than_was_told_is_a_loss() -> None:
@@ -107,7 +121,10 @@ def test_a_refused_transaction_may_not_be_in_a_block() -> None:
 )
 def test_a_stale_read_is_caught(stale: NonceRead | HeightRead) -> None:
     seen = good()
-    (seen.nonce_reads if isinstance(stale, NonceRead) else seen.height_reads).append(stale)  # type: ignore[arg-type]
+    if isinstance(stale, NonceRead):
+        seen.nonce_reads.append(stale)
+    else:
+        seen.height_reads.append(stale)
     (found,) = violations(seen, chain(1, 2, 3))
     assert found.startswith("linearizability")
 
