@@ -318,8 +318,8 @@ class RaftEngine:
 
     def _on_standing(self, standing: Standing) -> None:
         before, self.standing = self.standing, standing
-        if standing.ready and standing.weights != before.weights:
-            self._proposed = 0
+        if standing.ready and not before.ready:
+            self._proposed = 0  # whatever was to be decided is
         if (standing.term, standing.leader) != (before.term, before.leader):
             self._proposed = 0
             self._pool.clear()
