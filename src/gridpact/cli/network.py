@@ -167,7 +167,9 @@ def node(
     if not (home / "node.json").is_file():
         raise InputError([Problem(str(home), "holds no validator (node.json expected)")])
     from gridpact.node.devnet import serve_home
+    from gridpact.node.logs import log_as_json
 
+    log_as_json()
     asyncio.run(serve_home(home))
 
 

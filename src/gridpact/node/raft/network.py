@@ -90,7 +90,7 @@ async def make_network(
             received=received,
             chance=Random(SystemRandom().getrandbits(64)),
         )
-        link.mesh = mesh
+        link.mesh, thread.links = mesh, mesh.counts
         stack.push_async_callback(mesh.close)
         await mesh.start()
         host.start()
