@@ -167,7 +167,9 @@ def node(
     if not (home / "node.json").is_file():
         raise InputError([Problem(str(home), "holds no validator (node.json expected)")])
     from gridpact.node.devnet import serve_home
+    from gridpact.node.logs import log_as_json
 
+    log_as_json()
     asyncio.run(serve_home(home))
 
 
@@ -249,8 +251,8 @@ def allow(
     from gridpact.node.signing import allow as allow_signer
 
     allowed = allow_signer(_signer_folder(home))
-    term, index = allowed.reach
-    typer.echo(f"allowed: it votes again once it has come to {index} of term {term}")
+    first, second = allowed.reach
+    typer.echo(f"allowed: it votes again once it has come to ({first}, {second}) again")
 
 
 def show(
@@ -270,7 +272,7 @@ def show(
         "name": shown.settings.name,
         "kind": shown.settings.kind.value,
         "public_key": shown.public.hex(),
-        "position": msgspec.structs.asdict(shown.position),
+        "position": msgspec.to_builtins(shown.position),
         "behind": None if shown.behind is None else msgspec.to_builtins(shown.behind),
         "allowed": None if shown.allowed is None else msgspec.to_builtins(shown.allowed),
     }

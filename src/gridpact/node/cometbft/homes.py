@@ -10,9 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import socket
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +24,7 @@ from gridpact.files import write_durably
 from gridpact.node.cometbft.adapter import app_state, chain_id
 from gridpact.node.cometbft.rpc import BATCH_MAX
 from gridpact.node.links import Member, make_identity, write_key
+from gridpact.node.ports import free_ports
 from gridpact.node.signing.folder import Kind, make_key, socket_path
 from gridpact.node.signing.keyfile import SEED_BYTES
 
@@ -106,6 +105,9 @@ class NodeSettings(msgspec.Struct, frozen=True):
     """Where the others do, and what they show."""
     snapshots_every: int
     """After how many blocks of the ledger a snapshot is taken for others; 0: never."""
+    metrics_port: int = 0
+    """Where figures are served on `metrics_host`; 0: nowhere."""
+    metrics_host: str = "127.0.0.1"
 
     def member(self) -> Member:
         """This validator as the others know it."""
@@ -135,15 +137,6 @@ class _Keys:
     p2p_port: int
     rpc_port: int
     link_port: int
-
-
-def free_ports(host: str, count: int) -> list[int]:
-    """Ports that nothing listens on now; somebody else may take one before we do."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for found in sockets:
-            found.bind((host, 0))
-        return [found.getsockname()[1] for found in sockets]
 
 
 def write_homes(

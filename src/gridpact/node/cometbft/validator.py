@@ -18,6 +18,7 @@ from gridpact.node.cometbft.rpc import RpcClient
 from gridpact.node.cometbft.server import AbciServer
 from gridpact.node.door import Door, NodeStatus, door_path
 from gridpact.node.engines import COMETBFT as COMETBFT_ENGINE
+from gridpact.node.metrics import Counts, Health, Metrics, link_counts, verdict_counts
 from gridpact.node.signing.folder import socket_path
 from gridpact.node.signing.process import SignerProcess
 from gridpact.node.signing.refusals import SignerGoneError
@@ -64,6 +65,7 @@ class CometbftValidator:
         rpc = RpcClient(self._settings.host, self._settings.rpc_port)
         self.engine = CometbftEngine(self.adapter, self.link, rpc)
         self._door = Door(self.engine, self.status)
+        self._metrics = Metrics(self.status, self._counts, self._health)
 
     @classmethod
     async def start(
@@ -84,6 +86,8 @@ class CometbftValidator:
             await validator._start_signer(home / SIGNER, passphrase_file)
             validator.process.start()
             await validator._door.start(door_path(home))
+            if settings.metrics_port:
+                validator._metrics.start(settings.metrics_host, settings.metrics_port)
         except BaseException:
             await validator.close()
             raise
@@ -91,6 +95,7 @@ class CometbftValidator:
 
     async def close(self) -> None:
         """Stop: the door and CometBFT first, so that nothing comes any more."""
+        self._metrics.close()
         await self._door.close()
         await self.process.stop()
         await self._stop_signer()
@@ -144,6 +149,12 @@ class CometbftValidator:
         if signer is not None:
             asyncio.get_running_loop().remove_reader(signer)
             await asyncio.to_thread(signer.stop)
+
+    def _health(self) -> Health:
+        return Health(is_well=self._failure is None, reason=str(self._failure or ""))
+
+    def _counts(self) -> Counts:
+        return {**verdict_counts(self.engine.transactions), **link_counts(self.link.counts)}
 
     def _failed(self, error: Exception) -> None:
         """A request could not be answered: nothing more is promised."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, cast
 
@@ -130,6 +130,8 @@ class RaftEngine:
         self._changed = asyncio.Event()
         """Set at each change of leader or height, for those who wait for one."""
         self._phase = ledger.application.phase
+        self.transactions: Counter[str] = Counter()
+        """In blocks, by verdict."""
         self._seen = -1
         """Height at the last look."""
         self._looking = asyncio.create_task(self._look())
@@ -275,6 +277,7 @@ class RaftEngine:
         """Answer what is in a block, and look again at what is not."""
         for receipt in result.receipts:
             self._pool.drop(receipt.transaction)
+            self.transactions[Verdict(receipt.verdict).name] += 1
         self._pool.after_block()
         self._intake.settle_all(result.receipts)
         application = self.ledger.application
@@ -318,8 +321,8 @@ class RaftEngine:
 
     def _on_standing(self, standing: Standing) -> None:
         before, self.standing = self.standing, standing
-        if standing.ready and standing.weights != before.weights:
-            self._proposed = 0
+        if standing.ready and not before.ready:
+            self._proposed = 0  # whatever was to be decided is
         if (standing.term, standing.leader) != (before.term, before.leader):
             self._proposed = 0
             self._pool.clear()

@@ -59,6 +59,9 @@ class RaftSettings(msgspec.Struct, frozen=True):
     """99th percentile of how long a message takes; timeouts follow from it."""
     trace: bool
     """Whether all events are written to a file, to replay them in the simulator."""
+    metrics_port: int = 0
+    """Where figures are served on `metrics_host`; 0: nowhere."""
+    metrics_host: str = "127.0.0.1"
     changes: list[WeightChange] = []
     """In order of height; the same on all validators. A script, until scores are on the ledger."""
 

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from gridpact.consensus.shape import Event
+from gridpact.node.links import Counts
 from gridpact.node.raft.host import Host, Told
 
 AT_ONCE = 16
@@ -45,6 +46,8 @@ class NetworkThread:
         """
         self._make, self._tell_to = make, tell
         self._received_to, self._failed_to = received, failed
+        self.links: Counts | None = None
+        """What the links have done, once they are up."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
         self._home: _Calls | None = None
@@ -52,6 +55,11 @@ class NetworkThread:
         self._send: Callable[[str, int, bytes], object] = lambda _peer, _channel, _data: None
         self._end = asyncio.Event()
         self._started: asyncio.Future[None] | None = None
+
+    @property
+    def suspected(self) -> int:
+        """Messages of peers that broke the protocol."""
+        return 0 if self._host is None else self._host.suspected
 
     # From the application's loop
 
