@@ -22,6 +22,7 @@ from gridpact.node.raft.blocks import (
     BlocksSent,
     PartAsked,
     Point,
+    SnapshotBegun,
     SnapshotSent,
 )
 from gridpact.node.raft.replicated import Replicated
@@ -35,9 +36,10 @@ GAP_MAX = 2_000
 PART_BYTES = 512 * 2**10
 PARTS_MAX = 8_192
 ANSWER_WAITS_S = 3.0
-"""How long a peer may take to answer before the next one is asked."""
+"""How long a peer may take to answer before the next one is asked. It may be away, or not connected
+yet: a request that is lost costs this much."""
 SNAPSHOT_WAITS_S = 30.0
-"""The same for the first part of a snapshot, which has to be taken first."""
+"""The same for the first part of a snapshot, once a peer has said that it takes one."""
 
 _log = structlog.get_logger(__name__)
 
@@ -65,6 +67,8 @@ class LedgerSync:
         self._asked = ""
         """Whose answer is waited for."""
         self._answer: asyncio.Future[BlocksSent | SnapshotSent] | None = None
+        self._patience = asyncio.timeout(None)
+        """Of whoever waits for it."""
         self._snapshot: tuple[int, bytes] | None = None
         """(height, file) of the snapshot that is being given."""
         self._taking: asyncio.Task[None] | None = None
@@ -92,7 +96,7 @@ class LedgerSync:
     async def _from(self, peer: str, point: Point) -> bool:
         """Take what a peer gives; whether the ledger got further by it."""
         before = self._ledger.application.height
-        answer = await self._ask(peer, BlocksAsked(before + 1), SNAPSHOT_WAITS_S)
+        answer = await self._ask(peer, BlocksAsked(before + 1))
         if isinstance(answer, BlocksSent):
             for block in answer.blocks:
                 result = self._ledger.execute(block)
@@ -108,7 +112,7 @@ class LedgerSync:
         parts = [first.data]
         while len(parts) < min(first.parts, PARTS_MAX):
             wanted = PartAsked(first.height, len(parts))
-            answer = await self._ask(peer, wanted, ANSWER_WAITS_S)
+            answer = await self._ask(peer, wanted)
             if not isinstance(answer, SnapshotSent):
                 return
             if (answer.height, answer.part) != (first.height, len(parts)):
@@ -124,14 +128,13 @@ class LedgerSync:
         self._ledger.begin_with(folder)
         _log.info("restored from a snapshot", height=first.height, peer=peer)
 
-    async def _ask(
-        self, peer: str, message: Wire, wait_s: float
-    ) -> BlocksSent | SnapshotSent | None:
+    async def _ask(self, peer: str, message: Wire) -> BlocksSent | SnapshotSent | None:
         self._asked = peer
         self._answer = asyncio.get_running_loop().create_future()
         self._send(peer, message)
         try:
-            return await asyncio.wait_for(self._answer, wait_s)
+            async with asyncio.timeout(ANSWER_WAITS_S) as self._patience:
+                return await self._answer
         except TimeoutError:
             return None
         finally:
@@ -143,10 +146,12 @@ class LedgerSync:
             self._give(peer, message.first)
         elif isinstance(message, PartAsked):
             self._give_part(peer, message.height, message.part)
+        elif self._answer is None or self._answer.done() or peer != self._asked:
+            return  # too late
+        elif isinstance(message, SnapshotBegun):
+            self._patience.reschedule(asyncio.get_running_loop().time() + SNAPSHOT_WAITS_S)
         elif isinstance(message, BlocksSent | SnapshotSent):
-            waits = self._answer is not None and not self._answer.done()
-            if self._answer is not None and waits and peer == self._asked:
-                self._answer.set_result(message)
+            self._answer.set_result(message)
 
     def _give(self, peer: str, first: int) -> None:
         height = self._ledger.application.height
@@ -155,6 +160,7 @@ class LedgerSync:
         if blocks or lacking <= 0:
             self._send(peer, BlocksSent(blocks))
         elif self._taking is None:
+            self._send(peer, SnapshotBegun(first))
             self._taking = asyncio.create_task(self._take_and_give(peer))
 
     async def _take_and_give(self, peer: str) -> None:
