@@ -131,17 +131,19 @@ def _table(
 ) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
-    for title in ("validator", "engine", "role"):
-        table.add_column(title)
-    for title in ("term", "height", "blocks/s", "waiting"):
-        table.add_column(title, justify="right")
+    engines = {status.engine for status in statuses if status is not None}
+    title = f"{', '.join(sorted(engines)) or 'starting'} · {len(statuses)} validators"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in ("validator", "role"):
+        table.add_column(name)
+    for name in ("term", "height", "blocks/s", "waiting"):
+        table.add_column(name, justify="right")
     table.add_column("record")
     earlier = dict(zip(network.homes, before, strict=False))
     for name, status in zip(network.homes, statuses, strict=True):
         if status is None:
             up = name in network.running
-            table.add_row(name, "", "starting" if up else "down", "", "", "", "", "")
+            table.add_row(name, "starting" if up else "down", "", "", "", "", "")
             continue
         last = earlier.get(name)
         rate = "" if last is None else f"{(status.height - last.height) / LOOK_S:.0f}"
@@ -150,7 +152,6 @@ def _table(
             role = "leader" if status.leader == name else "follower"
         table.add_row(
             name,
-            status.engine,
             role,
             str(status.term or ""),
             f"{status.height:,}",
