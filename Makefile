@@ -40,10 +40,10 @@ clean:                    ## remove everything that make made
 	$(INSTALL) --upgrade 'pip>=25.1'
 	touch $@
 .venv/.run: .venv/.made pyproject.toml constraints.txt
-	$(LOCKED) --editable '.[run]'
+	$(LOCKED) --editable '.[run,node]'
 	touch $@
 .venv/.test: .venv/.run
-	$(LOCKED) --editable '.[run,grid,agents,parquet]' --group test --group oracle
+	$(LOCKED) --editable '.[run,node,grid,agents,parquet]' --group test --group oracle
 	touch $@
 .venv/.check: .venv/.test
 	$(LOCKED) --group check

@@ -17,7 +17,8 @@ import msgspec
 
 from gridpact.consensus.configuration import Configuration, configuration_of
 from gridpact.consensus.frames import Frame, Framing
-from gridpact.consensus.raft import RaftMessage, RaftReplica, Role, Rules, first_start, recover
+from gridpact.consensus.raft import RaftMessage, RaftReplica, Role, Rules, recover
+from gridpact.consensus.raft.records import first_start
 from gridpact.consensus.shape import (
     CancelTimer,
     Decide,
@@ -236,7 +237,7 @@ class Group:
         host = self.hosts[name]
         for _ in range(3):
             self.now_ms = max(self.now_ms, host.timers[timer])
-            waits = timer == "election" and host.replica._deadline_ms > self.now_ms
+            waits = timer == "election" and host.replica.elections.deadline_ms > self.now_ms
             self.step(name, TimerFired(timer))
             if not waits:
                 return

@@ -257,6 +257,9 @@ def test_four_validators_agree_and_one_that_is_killed_catches_up(short_folder: P
             assert len(sent) > 90
             root = network.first.adapter.application.state_map.root
             await network.all_there()
+            mesh = network.first.link.mesh
+            assert all(map(mesh.is_up, mesh.peers)), "also to the one that came back"
+            assert not mesh.counts.refusals
 
             others.kill(wiped)
             wipe(wiped)

@@ -5,6 +5,7 @@ A seed that ever failed stays here by number, with what it found.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -46,7 +47,7 @@ def test_a_seed_that_found_something_stays(protocol: str, seed: int, what: str) 
 
 def found_by(twin: BrokenTwin) -> Iterator[Outcome]:
     for seed in range(twin.seeds):
-        outcome = run_plan(plan_of(twin.protocol, twin.profile, seed), replica=twin.make())
+        outcome = run_plan(twin.plan(seed), replica=twin.make())
         if outcome.rule:
             yield outcome
 
@@ -56,6 +57,15 @@ def test_broken_twin_is_caught(name: str) -> None:
     first = next(found_by(BROKEN[name]), None)
     assert first, f"not within {BROKEN[name].seeds} seeds"
     assert first.rule in BROKEN[name].rule, first.words
+
+
+def test_what_a_hasty_leader_serves_is_a_stale_read() -> None:
+    twin = BROKEN["reads without asking"]
+    found = list(found_by(twin))
+    assert len(found) > 1
+    for outcome in found:
+        assert re.fullmatch(r"(write|read) of .* before read of .*", outcome.words)
+        assert run_plan(twin.plan(outcome.seed)).rule == "", "who asks is cut off just the same"
 
 
 def test_paper_weights_show_their_flaw() -> None:

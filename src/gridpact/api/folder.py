@@ -13,7 +13,7 @@ from pathlib import Path
 from gridpact.errors import StoreError
 from gridpact.files import write_atomically
 from gridpact.model import RunResult, Scenario, SlotResult
-from gridpact.node import EMBEDDED
+from gridpact.node.engines import EMBEDDED
 from gridpact.pipeline import moved_to, run_scenario
 from gridpact.reports import (
     run_json,

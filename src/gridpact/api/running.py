@@ -19,7 +19,7 @@ from gridpact.api.results import Result
 from gridpact.errors import InputError, Problem
 from gridpact.inputs import builtin_scenario, load_scenario
 from gridpact.model import Scenario
-from gridpact.node import EMBEDDED
+from gridpact.node.engines import EMBEDDED
 from gridpact.pipeline import run_scenario
 
 DAYS_MAX = 366

@@ -16,6 +16,7 @@ from gridpact.cli import (
     ledger,
     market,
     network,
+    network_faults,
     personal,
     run,
     simulate,
@@ -55,7 +56,19 @@ def _options(
     configure_logging(verbose)
 
 
-for module in (run, init, market, ledger, personal, network, speed, faults, simulate, study):
+for module in (
+    run,
+    init,
+    market,
+    ledger,
+    personal,
+    network,
+    speed,
+    faults,
+    network_faults,
+    simulate,
+    study,
+):
     module.register(app)
 
 

@@ -12,7 +12,16 @@ from gridpact.cli.output import print_json
 from gridpact.errors import InputError, Problem
 
 DAYS_MAX = 365
-BENCHES = ("clearing", "ledger", "powerflow", "agents", "simulator", "day")
+BENCHES = (
+    "clearing",
+    "ledger",
+    "powerflow",
+    "agents",
+    "simulator",
+    "day",
+    "network",
+    "latency",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +55,7 @@ def bench(
     from gridpact.studies.bench_clearing import bench_clearing
     from gridpact.studies.bench_day import bench_day
     from gridpact.studies.bench_ledger import bench_ledger
+    from gridpact.studies.bench_network import bench_latency, bench_network
     from gridpact.studies.bench_powerflow import bench_powerflow
     from gridpact.studies.bench_simulator import bench_simulator
 
@@ -56,6 +66,8 @@ def bench(
         "agents": bench_agents,
         "simulator": bench_simulator,
         "day": partial(bench_day, 1 if days is None else days),
+        "network": bench_network,
+        "latency": bench_latency,
     }
     results: dict[str, dict[str, object]] = {}
     for chosen in BENCHES if name is None else (name,):

@@ -50,7 +50,7 @@ class Framing(Generic[Message]):
     def __init__(
         self, chain: bytes, name: str, grammar: object, signer: Signer, verifier: Verifier
     ) -> None:
-        self._chain, self._name = chain, name
+        self._chain, self._mark, self._name = chain, chain[:CHAIN_BYTES], name
         self._signer, self._verifier = signer, verifier
         self._prefixes: dict[tuple[str, str], bytes] = {}
         """What a signature covers before the body, by sender and receiver."""
@@ -62,9 +62,7 @@ class Framing(Generic[Message]):
         """The frame of a message for one peer; nobody else can be given it as their own."""
         body = self._encode(message)
         signature = self._signer.sign(self._signed(self._name, peer, body))
-        return self._encode(
-            Frame(FRAME_VERSION, self._chain[:CHAIN_BYTES], self._name, body, signature)
-        )
+        return self._encode(Frame(FRAME_VERSION, self._mark, self._name, body, signature))
 
     def open(self, peer: str, data: bytes, known: Collection[str]) -> Message | Suspect:
         """The message in a frame, or why its peer is suspected.
@@ -83,7 +81,7 @@ class Framing(Generic[Message]):
         # ours: MessagePack has longer forms of the same value; a damaged frame may be one
         if frame.version != FRAME_VERSION or self._encode(frame) != data:
             return Suspect(peer, Reason.MALFORMED, data[:EVIDENCE_MAX])
-        if frame.chain != self._chain[:CHAIN_BYTES]:
+        if frame.chain != self._mark:
             return Suspect(peer, Reason.FOREIGN_CHAIN, data[:EVIDENCE_MAX])
         if frame.sender not in known:
             return Suspect(peer, Reason.UNKNOWN_SENDER, data[:EVIDENCE_MAX])

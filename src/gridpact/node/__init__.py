@@ -2,10 +2,8 @@
 
 from gridpact.node.audit import audit_ledger
 from gridpact.node.embedded import EmbeddedEngine
-from gridpact.node.engines import EMBEDDED
 from gridpact.node.export import export_participant
 from gridpact.node.forgetting import forget_participant
-from gridpact.node.hosting import hosted
 from gridpact.node.keys import SimulatedKeys
 from gridpact.node.port import EnginePort, Refusal
 from gridpact.node.prover import prove_bill, prove_state, prove_transaction
@@ -15,7 +13,6 @@ from gridpact.node.store import LedgerStore
 from gridpact.node.wallet import Wallet
 
 __all__ = [
-    "EMBEDDED",
     "EmbeddedEngine",
     "EnginePort",
     "LedgerStore",
@@ -25,7 +22,6 @@ __all__ = [
     "audit_ledger",
     "export_participant",
     "forget_participant",
-    "hosted",
     "prove_bill",
     "prove_state",
     "prove_transaction",

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gridpact.contracts.genesis import Genesis
@@ -20,6 +20,8 @@ from gridpact.node.engines import COMETBFT, RAFT, WEIGHTED_RAFT
 NETWORK_ENGINES = (RAFT, WEIGHTED_RAFT, COMETBFT)
 LOG = "validator.log"
 LEDGER = "ledger"
+PROGRAM = (sys.executable, "-m", "gridpact.node")
+"""What runs a validator; its folder follows."""
 STOP_WAITS_S = 15.0
 """How long a validator may take to end when asked to."""
 LOG_LINES = 3
@@ -40,6 +42,7 @@ class Devnet:
     def __init__(self, homes: Sequence[Path]) -> None:
         """Nothing runs before `start`."""
         self.homes = {home.name: home for home in homes}
+        self.program: Sequence[str] = PROGRAM
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @classmethod
@@ -70,16 +73,17 @@ class Devnet:
         """Ledger folder of a validator, the first one when none is named."""
         return self.homes[name or next(iter(self.homes))] / LEDGER
 
-    def start(self, *names: str) -> None:
-        """Start these validators, or all."""
+    def start(self, *names: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start these validators, or all, with more in their environment than there is here."""
         for name in names or self.homes:
             home = self.homes[name]
             with (home / LOG).open("ab") as log:
-                self._processes[name] = subprocess.Popen(  # noqa: S603 (this interpreter)
-                    [sys.executable, "-m", "gridpact.node", str(home)],
+                self._processes[name] = subprocess.Popen(  # noqa: S603 (our own validator)
+                    [*self.program, str(home)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
+                    env={**os.environ, **(environment or {})},
                     start_new_session=True,
                 )
 
@@ -103,19 +107,28 @@ class Devnet:
             self.signal(name, signal.SIGKILL)
             self._processes.pop(name).wait()
 
-    def stop(self, *names: str) -> None:
-        """Ask these, or all, to end, and make them when they do not."""
+    def stop(self, *names: str) -> dict[str, int]:
+        """Ask these, or all, to end, and make them when they do not; returns their exit codes."""
         chosen = names or tuple(self._processes)
         for name in chosen:
             with contextlib.suppress(ProcessLookupError):
                 self._processes[name].terminate()
+        codes = {}
         for name in chosen:
             try:
-                self._processes[name].wait(STOP_WAITS_S)
+                codes[name] = self._processes[name].wait(STOP_WAITS_S)
             except subprocess.TimeoutExpired:
                 self.signal(name, signal.SIGKILL)
-                self._processes[name].wait()
+                codes[name] = self._processes[name].wait()
             del self._processes[name]
+        return codes
+
+    def wait(self, name: str, wait_s: float) -> int | None:
+        """Exit code of a validator that is going to end by itself; None: not in time."""
+        try:
+            return self._processes[name].wait(wait_s)
+        except subprocess.TimeoutExpired:
+            return None
 
     async def connect(self, *names: str) -> RemoteEngine:
         """An engine port through the doors of these validators, or of all.
@@ -125,11 +138,14 @@ class Devnet:
         """
         doors = [door_path(self.homes[name]) for name in names or self.homes]
         connecting = asyncio.create_task(RemoteEngine.connect(doors))
-        while not (await asyncio.wait({connecting}, timeout=0.2))[0]:
-            if not self.running:
-                connecting.cancel()
-                await asyncio.gather(connecting, return_exceptions=True)
-                raise GridpactError(f"no validator is up: {self._last_words()}")
+        try:
+            while not (await asyncio.wait({connecting}, timeout=0.2))[0]:
+                if not self.running:
+                    raise GridpactError(f"no validator is up: {self._last_words()}")
+        except BaseException:
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
+            raise
         return connecting.result()
 
     async def status(self, name: str, wait_s: float = 2.0) -> NodeStatus | None:

@@ -15,15 +15,9 @@ from gridpact.contracts.genesis import Genesis
 from gridpact.inputs import load_profiles
 from gridpact.market.integer import Orders, clear_auction
 from gridpact.model import Profiles, RunResult, Scenario, SlotResult, TieRule
-from gridpact.node import (
-    EMBEDDED,
-    EmbeddedEngine,
-    EnginePort,
-    LedgerStore,
-    SimulatedKeys,
-    Wallet,
-    hosted,
-)
+from gridpact.node import EmbeddedEngine, EnginePort, LedgerStore, SimulatedKeys, Wallet
+from gridpact.node.engines import EMBEDDED
+from gridpact.node.hosting import hosted
 from gridpact.pipeline.books import Books
 from gridpact.pipeline.day import DayTrader, Progress
 from gridpact.pipeline.opening import genesis_of

@@ -15,14 +15,14 @@ KEY_BYTES = 32
 class KeyedSigner:
     """Signs as one replica."""
 
-    __slots__ = ("_keyed",)
+    __slots__ = ("keyed",)
 
     def __init__(self, key: bytes) -> None:
-        self._keyed = hashlib.blake2b(key=key, digest_size=SIGNATURE_BYTES)
+        self.keyed = hashlib.blake2b(key=key, digest_size=SIGNATURE_BYTES)
 
     def sign(self, data: bytes) -> bytes:
         """See `Signer.sign`."""
-        keyed = self._keyed.copy()
+        keyed = self.keyed.copy()
         keyed.update(data)
         return keyed.digest()
 
@@ -50,4 +50,8 @@ class Keyring:
     def verify(self, sender: str, data: bytes, signature: bytes) -> bool:
         """See `Verifier.verify`."""
         signer = self._signers.get(sender)
-        return signer is not None and signer.sign(data) == signature
+        if signer is None:
+            return False
+        keyed = signer.keyed.copy()
+        keyed.update(data)
+        return keyed.digest() == signature

@@ -89,21 +89,23 @@ class Link:
         self.held: list[bytes] | None = None
         """Messages of a clogged link; None while it is free."""
 
-    def arrivals(self, now_us: int, random: Random) -> list[int]:
+    def arrivals(self, now_us: int, random: Random) -> tuple[int, ...]:
         """When a message that is sent now arrives, in microseconds: never, once or twice."""
         if self.cut or (self.lost and random.random() < self.lost):
-            return []
-        times = [self.arrival(now_us, random)]
+            return ()
+        at_us = self.arrival(now_us, random)
         if self.duplicated and random.random() < self.duplicated:
-            times.append(self.arrival(now_us, random))
-        return times
+            return (at_us, self.arrival(now_us, random))
+        return (at_us,)
 
     def arrival(self, now_us: int, random: Random) -> int:
         """When a message that gets through arrives, in microseconds."""
         table = self.table
         at_us = now_us + table[int(random.random() * len(table))]
         if self.ordered:
-            at_us = self.last_us = max(at_us, self.last_us)
+            if at_us < self.last_us:
+                return self.last_us
+            self.last_us = at_us
         return at_us
 
 

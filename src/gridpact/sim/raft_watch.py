@@ -21,6 +21,7 @@ from gridpact.sim.quorums import QuorumWatch
 from gridpact.sim.world import Host, Violation, World
 
 UNKNOWN = -1
+_LEADER = Role.LEADER
 _decoder = msgspec.msgpack.Decoder(RaftRecord)
 
 
@@ -85,21 +86,21 @@ class RaftWatch:
 
     def stepped(self, host: Host) -> None:
         """See `Watch.stepped`."""
-        replica: RaftReplica = host.replica
+        state = host.replica.state
         seen: Watched = host.watched
-        if replica.role is Role.LEADER:
+        if state.role is _LEADER:
             # until its own vote is durable, nothing that a leader does leaves the machine
-            if seen.led != replica.term and seen.vote[0] == replica.term:
-                self._elected(host, replica, seen)
-            if replica.commit != seen.commit:
-                if seen.led != replica.term:
+            if seen.led != state.term and seen.vote[0] == state.term:
+                self._elected(host, host.replica, seen)
+            if state.commit != seen.commit:
+                if seen.led != state.term:
                     raise Violation("votes are durable", f"{host.name} decides, vote {seen.vote}")
-                self._committed(host, replica, seen)
+                self._committed(host, host.replica, seen)
         else:
-            if replica.commit != seen.commit:
-                self._committed(host, replica, seen)
+            if state.commit != seen.commit:
+                self._committed(host, host.replica, seen)
             seen.led = 0
-        seen.membership = replica.membership
+        seen.membership = state.membership
 
     def _elected(self, host: Host, replica: RaftReplica, seen: Watched) -> None:
         term = replica.term

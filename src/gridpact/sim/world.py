@@ -68,6 +68,7 @@ class Host:
         "pending",
         "ppm",
         "replica",
+        "routes",
         "timers",
         "token",
         "trap",
@@ -86,6 +87,9 @@ class Host:
         self.timers: dict[str, int] = {}
         """Number of the one event that counts, by timer."""
         self.links: list[Link] = []
+        """To every host, by its index."""
+        self.routes: dict[str, list[tuple[Host, Link]]] = {}
+        """To whoever has a name, itself left out."""
         self.ppm = ppm
         """How much faster its clock runs."""
         self.offset_us = EPOCH_US
@@ -173,6 +177,9 @@ class World:
                 Link(network.tables[host.index][other.index], ordered=network.ordered)
                 for other in self.hosts
             ]
+            for other, link in zip(self.hosts, host.links, strict=True):
+                if other is not host:
+                    host.routes.setdefault(other.name, []).append((other, link))
         self.watch: Watch | None = None
         self.clients: Clients | None = None
         self.sent: Callable[[int, str, str, bytes], None] | None = None
@@ -212,7 +219,9 @@ class World:
 
     def at(self, at_us: int, call: Callable[[Any], None], argument: object = None) -> None:
         """Call something at a moment."""
-        self._push(max(at_us, self.now_us), CALL, call, argument, None)
+        at_us = max(at_us, self.now_us)
+        self._sequence += 1
+        heappush(self._heap, (at_us, self._sequence, CALL, call, argument, None))
 
     def _push(self, at_us: int, kind: int, host: object, first: object, second: object) -> None:
         self._sequence += 1
@@ -265,9 +274,10 @@ class World:
         """Give a host that is up an event."""
         self.steps += 1
         now_us = self.now_us
-        effects = host.replica.step(
-            event, (host.offset_us + now_us + now_us * host.ppm // 1_000_000) // 1000
-        )
+        shown_us = host.offset_us + now_us
+        if host.ppm:
+            shown_us += now_us * host.ppm // 1_000_000
+        effects = host.replica.step(event, shown_us // 1000)
         if self.watch:
             self.watch.stepped(host)
         if host.trap:
@@ -288,6 +298,9 @@ class World:
                 raise Violation("bounded queues", f"{host.name}: {len(host.effects)} effects wait")
             return
         for place, effect in enumerate(effects):
+            if type(effect) is Send:  # most of all effects; a host stays up and its disk idle
+                self._send(host, effect.peer, effect.data)
+                continue
             self._do(host, effect)
             if host.token:
                 host.effects.extend(islice(effects, place + 1, None))
@@ -307,20 +320,22 @@ class World:
             self.watch.synced(host)
         effects = host.effects
         while effects and not host.token:
-            self._do(host, effects.popleft())
+            effect = effects.popleft()
+            if type(effect) is Send:
+                self._send(host, effect.peer, effect.data)
+            else:
+                self._do(host, effect)
         if host.alive:
             self.step(host, Persisted(token))
 
     def _do(self, host: Host, effect: Effect) -> None:
-        kind = type(effect)
-        if kind is Send:
-            self._send(host, effect.peer, effect.data)  # type: ignore[union-attr]
-        elif kind is SetTimer:
-            self._set_timer(host, effect)  # type: ignore[arg-type]
-        elif kind is Persist:
-            self._persist(host, effect)  # type: ignore[arg-type]
-        elif isinstance(effect, Decide):
+        """Anything but a `Send`."""
+        if isinstance(effect, Decide):
             self._decide(host, effect)
+        elif isinstance(effect, Persist):
+            self._persist(host, effect)
+        elif isinstance(effect, SetTimer):
+            self._set_timer(host, effect)
         elif isinstance(effect, CancelTimer):
             host.timers.pop(effect.timer, None)
         elif isinstance(effect, Restore):
@@ -389,17 +404,11 @@ class World:
         self.messages += 1
         if self.sent:
             self.sent(self.now_us, host.name, peer, data)
-        for target in self.by_name.get(peer, ()):
-            if target is host:
-                continue
-            link = host.links[target.index]
+        for target, link in host.routes.get(peer, ()):
             if link.held is not None and not link.cut:
                 link.held.append(data)
-            elif link.cut or link.lost or link.duplicated:
-                for at_us in link.arrivals(self.now_us, self.random):
-                    self._push(at_us, ARRIVES, target, host.name, data)
-            else:
-                at_us = link.arrival(self.now_us, self.random)
+                continue
+            for at_us in link.arrivals(self.now_us, self.random):
                 self._sequence += 1
                 heappush(self._heap, (at_us, self._sequence, ARRIVES, target, host.name, data))
 

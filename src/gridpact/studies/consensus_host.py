@@ -13,7 +13,8 @@ from random import Random
 
 from gridpact.consensus.configuration import configuration_of
 from gridpact.consensus.frames import Framing
-from gridpact.consensus.raft import RaftMessage, RaftReplica, Role, Rules, first_start
+from gridpact.consensus.raft import RaftMessage, RaftReplica, Role, Rules
+from gridpact.consensus.raft.records import first_start
 from gridpact.consensus.shape import (
     CancelTimer,
     Decide,

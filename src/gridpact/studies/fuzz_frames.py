@@ -187,20 +187,26 @@ ROLES = {
 
 def describe(value: object) -> object:
     """Everything that an object holds, to compare; chance and code aside."""
-    if isinstance(value, dict):
-        return {key: describe(held) for key, held in value.items() if not callable(held)}
-    if isinstance(value, list | tuple):
-        return [describe(held) for held in value]
-    if isinstance(value, set):
-        return frozenset(value)
-    if isinstance(value, Random | Framing):
-        return None
+    return _described(value, set())
+
+
+def _described(value: object, seen: set[int]) -> object:
+    """The same; what the parts of a replica share is looked at once."""
     if isinstance(value, str | bytes | int | frozenset | None | msgspec.Struct):
         return value
+    if isinstance(value, dict):
+        return {key: _described(held, seen) for key, held in value.items() if not callable(held)}
+    if isinstance(value, list | tuple):
+        return [_described(held, seen) for held in value]
+    if isinstance(value, set):
+        return frozenset(value)
+    if isinstance(value, Random | Framing) or id(value) in seen:
+        return None
+    seen.add(id(value))
     if hasattr(value, "__dict__"):
-        return describe(vars(value))
+        return _described(vars(value), seen)
     names = getattr(type(value), "__slots__", ())
-    return [describe(getattr(value, name)) for name in names]
+    return [_described(getattr(value, name), seen) for name in names]
 
 
 # Mutants

@@ -11,8 +11,8 @@ from time import perf_counter
 from gridpact.contracts.genesis import genesis_hash
 from gridpact.errors import InputError, Problem
 from gridpact.model import Verdict
+from gridpact.node import EnginePort
 from gridpact.node.devnet import Devnet
-from gridpact.node.port import EnginePort
 from gridpact.studies.workload import Signed, Workload, send
 
 SEED = 1

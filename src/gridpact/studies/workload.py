@@ -168,7 +168,7 @@ class Workload:
             OPERATOR: Role.OPERATOR,
             PRICE_AUTHORITY: Role.PRICE_AUTHORITY,
             METERING_OPERATOR: Role.METERING_OPERATOR,
-            **dict.fromkeys(VALIDATORS, Role.VALIDATOR),
+            **dict.fromkeys(validators, Role.VALIDATOR),
         }
         return Genesis(
             version=GENESIS_VERSION,

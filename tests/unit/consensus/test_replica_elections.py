@@ -331,7 +331,7 @@ def test_a_clock_that_goes_back_keeps_nobody_waiting() -> None:
     told(one, "b", Append(1, 0, 0, [], 0, 0), 1_000_000)
     (again,) = one.step(TimerFired("election"), 1_000)
     assert isinstance(again, SetTimer)
-    assert 0 < again.delay_ms <= one._timeout_ms
+    assert 0 < again.delay_ms <= one.elections.timeout_ms
     fire(one, 1_000 + again.delay_ms)
     assert one.role is Role.TRIAL
 
@@ -394,11 +394,25 @@ def test_what_contradicts_itself_or_a_decision_changes_nothing(
     one = replica(term=3, terms=(1, 2))
     told(one, "b", Append(3, 2, 2, [], 1, 0))
     assert (one.commit, one.leader) == (1, "b")
-    before = (one.term, one.voted_for, one.role, one.leader, one.log.last_index, one._deadline_ms)
+    before = (
+        one.term,
+        one.voted_for,
+        one.role,
+        one.leader,
+        one.log.last_index,
+        one.elections.deadline_ms,
+    )
     (effect,) = told(one, "c", message)
     assert isinstance(effect, Suspect)
     assert (effect.peer, effect.reason) == ("c", reason)
-    after = (one.term, one.voted_for, one.role, one.leader, one.log.last_index, one._deadline_ms)
+    after = (
+        one.term,
+        one.voted_for,
+        one.role,
+        one.leader,
+        one.log.last_index,
+        one.elections.deadline_ms,
+    )
     assert after == before
 
 

@@ -229,7 +229,7 @@ def test_what_a_follower_cannot_have_confirms_nothing() -> None:
     one = leader()
     assert said(told(one, "b", has(9, 1))) == []
     assert one.commit == 0
-    assert one._progress["b"].matched == 0
+    assert one.leading.progress["b"].matched == 0
 
 
 @pytest.mark.parametrize("payload", [b"", bytes(PAYLOAD_MAX + 1)])
@@ -435,12 +435,12 @@ def test_lost_answers_do_not_hold_a_follower_back() -> None:
     for number in range(INFLIGHT_MAX + 10):
         group.step("a", Propose(number, b"x"))
     group.deliver_all()
-    assert not group["a"]._progress["b"].may_send
+    assert not group["a"].leading.progress["b"].may_send
     group.cut.clear()
     group.fire("a", "heartbeat")
     group.deliver_all()
     assert caught_up(group, "b")
-    assert group["a"]._progress["b"].inflight == 0
+    assert group["a"].leading.progress["b"].inflight == 0
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -491,11 +491,11 @@ def test_a_deposed_leader_does_not_count_what_it_lost() -> None:
     group.fire("b", "heartbeat")
     group.deliver_all()
     assert [entry.term for entry in host.replica.log.entries] == [1, 2]
-    assert host.replica._durable == 1
+    assert host.replica.state.durable == 1
     group.save("a")
-    assert host.replica._durable == 1
+    assert host.replica.state.durable == 1
     group.save("a", 3)
-    assert host.replica._durable == 2
+    assert host.replica.state.durable == 2
 
 
 def test_what_a_snapshot_removed_does_not_count_as_durable() -> None:

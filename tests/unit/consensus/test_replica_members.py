@@ -119,7 +119,7 @@ def test_the_last_answer_of_a_member_may_let_it_go() -> None:
     group.deliver_all(lambda wire: "b" not in (wire.sender, wire.receiver) and wire.sender != "c")
     assert group["a"].membership.configuration.is_joint
     group.deliver_all(lambda wire: wire.sender == "c")
-    assert "c" not in group["a"]._progress
+    assert "c" not in group["a"].leading.progress
     group.deliver_all()
     assert group["a"].commit == group["a"].log.last_index
 

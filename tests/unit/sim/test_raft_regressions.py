@@ -121,8 +121,8 @@ def test_copies_of_a_refusal_breed_no_appends() -> None:
         one.step(Propose(number, b"%d" % number))
         one.hear("b", AppendReply(1, True, number, 0))
     refusal = AppendReply(1, False, 1, 0)
-    one.replica._progress["c"].next_index = 9
-    one.replica._progress["c"].probing = False
+    one.replica.leading.progress["c"].next_index = 9
+    one.replica.leading.progress["c"].probing = False
     assert len(one.said(one.hear("c", refusal), "c")) == 1
     for _ in range(5):
         assert one.said(one.hear("c", refusal), "c") == []
@@ -141,9 +141,9 @@ def test_a_snapshot_in_place_of_the_log_leaves_nothing_durable_behind_it() -> No
     one = One()
     entries = [Entry(1, configuration=False, payload=b"%d" % n) for n in range(9)]
     one.hear("b", Append(1, 0, 0, entries, 0, 0))
-    assert one.replica._durable == 9
+    assert one.replica.state.durable == 9
     one.hear("c", InstallSnapshot(2, 5, 2, CONFIGURATION, b"state", 0))
-    assert one.replica.log.last_index == one.replica._durable == 5
+    assert one.replica.log.last_index == one.replica.state.durable == 5
 
 
 def test_a_clock_that_goes_back_does_not_stop_a_leader_from_taking_proposals() -> None:

@@ -93,9 +93,9 @@ def test_links_lose_double_and_keep_order() -> None:
     link.duplicated = 1.0
     assert len(link.arrivals(0, random)) == 2
     link.lost = 1.0
-    assert link.arrivals(0, random) == []
+    assert link.arrivals(0, random) == ()
     link.lost, link.cut = 0.0, 1
-    assert link.arrivals(0, random) == []
+    assert link.arrivals(0, random) == ()
 
 
 # Histories and quorums

@@ -10,7 +10,8 @@ from gridpact.consensus.raft.kinds import (
 from gridpact.consensus.raft.membership import ChangeAtApply, JointChange, Membership
 from gridpact.consensus.raft.messages import RaftMessage
 from gridpact.consensus.raft.records import Stored, first_start, recover
-from gridpact.consensus.raft.replica import RaftReplica, Role, Rules
+from gridpact.consensus.raft.replica import RaftReplica
+from gridpact.consensus.raft.rules import Role, Rules
 
 __all__ = [
     "ChangeAtApply",

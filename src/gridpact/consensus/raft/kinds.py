@@ -10,7 +10,7 @@ from enum import Enum
 
 from gridpact.consensus.quorum import CountedQuorum
 from gridpact.consensus.raft.membership import ChangeAtApply
-from gridpact.consensus.raft.replica import Rules
+from gridpact.consensus.raft.rules import Rules
 from gridpact.consensus.raft.timeouts import PaperRankTimeout, RandomTimeout, RankTimeout
 
 PAPER_HEARTBEAT_MS = 50

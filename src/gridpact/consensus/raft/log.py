@@ -22,21 +22,18 @@ if TYPE_CHECKING:
 class Log:
     """Indices count from 1; those up to the snapshot's are gone."""
 
-    __slots__ = ("configurations", "entries", "snapshot")
+    __slots__ = ("configurations", "entries", "last_index", "snapshot")
 
     def __init__(self, stored: Stored) -> None:
         self.snapshot: Snapshot = stored.snapshot
         self.entries: list[Entry] = []
+        self.last_index = stored.snapshot.index
+        """Of the last entry, or the snapshot's."""
         self.configurations: list[tuple[int, Configuration]] = [
             (stored.snapshot.index, stored.snapshot.configuration)
         ]
         """(index, configuration) of the snapshot and of every entry that is one, in order."""
         self.replace_from(stored.snapshot.index + 1, stored.entries)
-
-    @property
-    def last_index(self) -> int:
-        """Of the last entry, or the snapshot's."""
-        return self.snapshot.index + len(self.entries)
 
     @property
     def last_term(self) -> int:
@@ -45,9 +42,11 @@ class Log:
 
     def term_at(self, index: int) -> int:
         """Term of the entry at an index; -1 where there is none (any more)."""
+        if index > self.last_index:
+            return -1
         place = index - self.snapshot.index - 1
         if place >= 0:
-            return self.entries[place].term if place < len(self.entries) else -1
+            return self.entries[place].term
         return self.snapshot.term if place == -1 else -1
 
     def entry(self, index: int) -> Entry:
@@ -63,6 +62,7 @@ class Log:
             while self.configurations[-1][0] >= first:
                 self.configurations.pop()
         self.entries.extend(entries)
+        self.last_index = first + len(entries) - 1
         for index, entry in enumerate(entries, start=first):
             if entry.configuration:
                 self.configurations.append((index, decode(Configuration, entry.payload)))
@@ -103,11 +103,16 @@ class Log:
         if isinstance(message, InstallSnapshot):
             return self._differs(message.index, message.index_term, commit)
         previous = message.previous_index
-        overlap = max(0, commit - previous)
-        return self._differs(previous, message.previous_term, commit) or any(
-            self._differs(previous + offset, entry.term, commit)
-            for offset, entry in enumerate(message.entries[:overlap], start=1)
-        )
+        if previous > commit:
+            return False
+        if self._differs(previous, message.previous_term, commit):
+            return True
+        for index, entry in enumerate(message.entries, start=previous + 1):
+            if index > commit:
+                return False
+            if self._differs(index, entry.term, commit):
+                return True
+        return False
 
     def _differs(self, index: int, term: int, commit: int) -> bool:
         return self.snapshot.index <= index <= commit and self.term_at(index) != term
@@ -122,3 +127,4 @@ class Log:
         kept = later if snapshot.keeps_rest else []
         self.configurations = [(snapshot.index, snapshot.configuration), *kept]
         self.snapshot = snapshot
+        self.last_index = snapshot.index + len(self.entries)

@@ -50,11 +50,12 @@ class Membership:
         """
         lowest = -1
         for side, total in self.sides:
-            found = weight = 0
-            by_value = sorted(((values.get(name, 0), name) for name in side), reverse=True)
-            for count, (value, name) in enumerate(by_value, start=1):
-                weight += side[name]
-                if self.rule.commits(weight, count, total, len(side)):
+            found = held = 0
+            by_value = [(values.get(name, 0), weight) for name, weight in side.items()]
+            by_value.sort(reverse=True)
+            for count, (value, weight) in enumerate(by_value, start=1):
+                held += weight
+                if self.rule.commits(held, count, total, len(side)):
                     found = value
                     break
             lowest = found if lowest < 0 else min(lowest, found)

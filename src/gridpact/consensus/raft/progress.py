@@ -33,7 +33,8 @@ class Progress:
         """An answer has come, whatever it says."""
         self.heard_ms = now_ms
         self.answered = max(self.answered, question)
-        self.inflight = max(0, self.inflight - 1)
+        if self.inflight:
+            self.inflight -= 1
 
     def sent(self, entries: int) -> None:
         """A message with entries has gone."""
@@ -67,8 +68,10 @@ class Progress:
         """The follower's durable log is the leader's up to `index`; whether that is news."""
         news = index > self.matched
         self.probing = self.waiting = False
-        self.matched = max(self.matched, index)
-        self.next_index = max(self.next_index, index + 1)
+        if news:
+            self.matched = index
+        if index >= self.next_index:
+            self.next_index = index + 1
         if self.matched + 1 == self.next_index:
             self.inflight = 0  # ours: nothing is on its way, whatever answers were lost
         return news

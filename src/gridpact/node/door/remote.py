@@ -124,7 +124,11 @@ class RemoteEngine:
     async def connect(cls, doors: Sequence[Path]) -> RemoteEngine:
         """Wait for the first door that opens."""
         engine = cls(doors)
-        engine._genesis_hash = (await engine.status()).genesis
+        try:
+            engine._genesis_hash = (await engine.status()).genesis
+        except BaseException:  # also when nobody waits any longer
+            await engine.close()
+            raise
         return engine
 
     async def close(self) -> None:

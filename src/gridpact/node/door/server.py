@@ -91,6 +91,9 @@ class Door:
                 while True:
                     request = await read_request(reader)
                     await room.acquire()
+                    if isinstance(request, Submit):  # one after the other: nonces have an order
+                        await self._answer_one(request, writer, room)
+                        continue
                     task = asyncio.create_task(self._answer_one(request, writer, room))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)

@@ -51,7 +51,9 @@ class Limits:
     frame_bytes_max: int = 2**20 + 2**16
     """Largest frame, sent or taken; 16 MiB at most."""
     unsent_bytes_max: int = 8 * 2**20
-    """A peer with more than this much unsent is sent nothing more until it has caught up."""
+    """A peer with more than this much unsent is sent nothing more until it has caught up.
+
+    What the operating system has taken from us does not count; it takes some megabytes."""
     greeting_s: float = 5.0
     """How long a TLS handshake may take, and then a greeting."""
     frame_s: float = 10.0

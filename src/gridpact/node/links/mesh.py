@@ -155,7 +155,10 @@ class Mesh:
         ]
 
     async def close(self) -> None:
-        """Stop listening, send what is unsent as long as `Limits.close_s` allows, end all."""
+        """Stop listening, send what is unsent as long as `Limits.close_s` allows, end all.
+
+        Frames are received until it returns.
+        """
         self._closing = True
         if self._accepting is not None and self._listener is not None:
             self._accepting.cancel()
@@ -220,8 +223,11 @@ class Mesh:
         while True:
             try:
                 found, _ = await loop.sock_accept(listener)
+            except ConnectionAbortedError:
+                continue
             except OSError as error:
-                _log.warning("no connection can be taken", reason=error.strerror)
+                text = f"no more sockets: {error.strerror}"
+                self._refuse(UNKNOWN, LinkError(Reason.CROWDED, text))
                 await asyncio.sleep(_ACCEPT_AGAIN_S)
                 continue
             self._make_room()

@@ -1,6 +1,18 @@
 """Raft across processes: hosts, logs, and the engine port on a validator."""
 
-from gridpact.node.raft.homes import RaftSettings, read_settings, write_homes
+from gridpact.node.raft.homes import (
+    RaftSettings,
+    read_settings,
+    write_homes,
+    write_settings,
+)
 from gridpact.node.raft.validator import RaftValidator, serve
 
-__all__ = ["RaftSettings", "RaftValidator", "read_settings", "serve", "write_homes"]
+__all__ = [
+    "RaftSettings",
+    "RaftValidator",
+    "read_settings",
+    "serve",
+    "write_homes",
+    "write_settings",
+]

@@ -13,7 +13,7 @@ from gridpact.contracts.genesis import (
     genesis_to_json,
 )
 from gridpact.errors import InputError, Problem
-from gridpact.files import write_durably
+from gridpact.files import sync_folder, write_durably
 from gridpact.node.engines import RAFT, WEIGHTED_RAFT
 from gridpact.node.links import Member, make_identity, write_key
 from gridpact.node.ports import free_ports
@@ -104,10 +104,19 @@ def write_homes(
         members.append(RaftMember(name, host, port, certificate, public.hex()))
     for name in names:
         settings = RaftSettings(engine, name, members, one_way_ms, trace)
-        data = msgspec.json.format(msgspec.json.encode(settings)) + b"\n"
-        write_durably(folder / name / NODE, data)
+        write_settings(folder / name, settings)
         write_durably(folder / name / GENESIS, genesis_to_json(genesis))
     return [folder / name for name in names]
+
+
+def write_settings(home: Path, settings: RaftSettings) -> None:
+    """Write `node.json`, or write it anew: a validator reads it when it starts."""
+    data = msgspec.json.format(msgspec.json.encode(settings)) + b"\n"
+    aside = home / f"{NODE}.new"
+    aside.unlink(missing_ok=True)
+    write_durably(aside, data)
+    aside.rename(home / NODE)
+    sync_folder(home)
 
 
 def read_settings(home: Path) -> RaftSettings:

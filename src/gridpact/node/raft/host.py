@@ -18,7 +18,7 @@ from typing import Protocol
 import structlog
 
 from gridpact.consensus.raft import RaftReplica, Role
-from gridpact.consensus.raft.replica import HEARTBEAT
+from gridpact.consensus.raft.rules import HEARTBEAT
 from gridpact.consensus.shape import (
     CancelTimer,
     Decide,

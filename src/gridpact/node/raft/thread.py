@@ -1,7 +1,9 @@
 """The network thread: replica, log and links run here, blocks are executed elsewhere.
 
 Two event loops talk by handing each other calls: the application's loop asks for things to be
-decided, this one tells it what was. Neither waits for the other.
+decided, this one tells it what was. Neither waits for the other, and the application's loop is
+woken once for many calls: what the operating system notes of wake-ups is little, and a signal that
+finds no room there is lost.
 """
 
 from __future__ import annotations
@@ -9,12 +11,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from gridpact.consensus.shape import Event
 from gridpact.node.raft.host import Host, Told
 
+AT_ONCE = 16
+"""Calls that the application's loop takes before others have their turn: each may be a block."""
 Made = tuple[Host, Callable[[str, int, bytes], object], Callable[[], Coroutine[Any, Any, None]]]
 """A host that has started, how to send to a peer on a channel, and how to close the links."""
 
@@ -41,7 +47,7 @@ class NetworkThread:
         self._received_to, self._failed_to = received, failed
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
-        self._home: asyncio.AbstractEventLoop | None = None
+        self._home: _Calls | None = None
         self._host: Host | None = None
         self._send: Callable[[str, int, bytes], object] = lambda _peer, _channel, _data: None
         self._end = asyncio.Event()
@@ -55,8 +61,9 @@ class NetworkThread:
         Raises:
             Exception: what kept it from starting.
         """
-        self._home = asyncio.get_running_loop()
-        self._started = self._home.create_future()
+        loop = asyncio.get_running_loop()
+        self._home = _Calls(loop)
+        self._started = loop.create_future()
         self._thread.start()
         await self._started
 
@@ -67,6 +74,8 @@ class NetworkThread:
         else:
             self._call_thread(self._end.set)
             await asyncio.to_thread(self._thread.join)
+        if self._home is not None:
+            self._home.end()
 
     def feed(self, event: Event) -> None:
         """Give the replica an event, soon; nothing happens once the thread has ended."""
@@ -97,8 +106,8 @@ class NetworkThread:
         self._end.set()
 
     def _call_home(self, call: Callable[..., object], *arguments: object) -> None:
-        if self._home is not None and not self._home.is_closed():
-            self._home.call_soon_threadsafe(call, *arguments)
+        if self._home is not None:
+            self._home.put(partial(call, *arguments))
 
     def _feed(self, event: Event) -> None:
         if self._host is not None:
@@ -142,3 +151,44 @@ class NetworkThread:
     def _not_started(self, error: Exception) -> None:
         if self._started is not None and not self._started.done():
             self._started.set_exception(error)
+
+
+class _Calls:
+    """What another thread wants a loop to do, in order."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: deque[Callable[[], object]] = deque()
+        self._lock = threading.Lock()
+        self._woken = self._ended = False
+        """`_take` is going to run; nothing is taken any more."""
+
+    def put(self, call: Callable[[], object]) -> None:
+        """From any thread."""
+        with self._lock:
+            if self._ended or self._loop.is_closed():
+                return
+            self._calls.append(call)
+            woken, self._woken = self._woken, True
+            if not woken:
+                self._loop.call_soon_threadsafe(self._take)
+
+    def end(self) -> None:
+        """From the loop: what has not been done is not done any more."""
+        with self._lock:
+            self._ended = True
+            self._calls.clear()
+
+    def _take(self) -> None:
+        try:
+            for _ in range(AT_ONCE):
+                with self._lock:
+                    if not self._calls:
+                        break
+                    call = self._calls.popleft()
+                call()
+        finally:
+            with self._lock:
+                self._woken = bool(self._calls)
+            if self._woken:
+                self._loop.call_soon(self._take)

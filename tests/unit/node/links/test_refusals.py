@@ -19,6 +19,7 @@ from tests.unit.node.links.stations import (
     PATIENT,
     QUICK,
     VERSION,
+    WAITS_S,
     Place,
     exchange,
     from_peer,
@@ -187,8 +188,8 @@ def test_a_crowd_of_strangers_does_not_keep_a_member_out(tmp_path: Path) -> None
             await exchange(a, b)
             assert a.mesh.counts.refusals[UNKNOWN, Reason.CROWDED] >= 16
             assert len(a.mesh._unknown) <= 4
-            gone = [asyncio.create_task(left(reader)) for reader, _ in crowd[:16]]
-            await asyncio.gather(*gone)
+            async with asyncio.timeout(WAITS_S):  # the oldest have left, not the newest
+                await asyncio.gather(*(left(reader) for reader, _ in crowd[:16]))
             for _, writer in crowd:
                 writer.close()
 
