@@ -123,6 +123,8 @@ class RaftEngine:
         self._changed = asyncio.Event()
         """Set at each change of leader or height, for those who wait for one."""
         self._phase = ledger.application.phase
+        self._ended = False
+        """Something failed, or it was closed."""
         self._seen = -1
         """Height at the last look."""
         self._looking = asyncio.create_task(self._look())
@@ -136,7 +138,12 @@ class RaftEngine:
         self.fail(StoreError(f"{self.ledger.store.folder}: the engine was stopped"))
 
     def fail(self, error: Exception) -> None:
-        """Nothing more is promised, everybody who waits is told; the first reason stays."""
+        """Nothing more is promised, everybody who waits is told; the first reason stays.
+
+        Nothing more is executed either: the state in memory may be ahead of the disk.
+        """
+        self._ended = True
+        self._todo.clear()
         self._intake.fail(error)
         self._ask_again()
         self._changed.set()
@@ -195,12 +202,16 @@ class RaftEngine:
 
     def told(self, told: Told) -> None:
         """Take what the replica says, in order; what catches up holds the rest back."""
+        if self._ended:
+            return
         self._todo.append(told)
         if self._catching_up is None:
             self._go_on()
 
     def said(self, peer: str, data: bytes) -> None:
         """Take what another validator says beside the protocol."""
+        if self._ended:
+            return
         try:
             message = read_said(data)
         except CodecError as error:
@@ -247,7 +258,8 @@ class RaftEngine:
             self.failed(error)
             return
         self._catching_up = None
-        self._go_on()
+        if not self._ended:
+            self._go_on()
 
     # Blocks
 
@@ -358,7 +370,7 @@ class RaftEngine:
 
     def _propose(self) -> None:
         """Let the next block be decided, if this validator may and there is anything for one."""
-        waits = bool(self._todo) or self._catching_up is not None
+        waits = self._ended or bool(self._todo) or self._catching_up is not None
         if not self.standing.ready or self._proposed or waits or not len(self._pool):
             return
         block = self._pool.next_block(self.ledger.application, wall_time())
