@@ -169,6 +169,7 @@ class RaftEngine:
         if isinstance(candidate, Candidate):
             verdict = self.ledger.application.check_tx(candidate)
             if verdict not in (Verdict.ACCEPTED, Verdict.NONCE_AHEAD):
+                self.ledger.checked.forget([taken.id])
                 self._intake.refuse(taken.id, verdict)
                 return verdict
             self._offer(candidate)
