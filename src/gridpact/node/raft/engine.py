@@ -259,6 +259,7 @@ class RaftEngine:
             self.failed(error)
             return
         self._catching_up = None
+        self._changed.set()  # a snapshot comes without blocks that would do so
         if not self._ended:
             self._go_on()
 
