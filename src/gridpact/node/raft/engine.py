@@ -57,6 +57,8 @@ YIELD_EVERY = 256
 """Transactions that come in without a pause before the others have their turn."""
 LOOK_S = 0.5
 """How often what waits without a block is looked at and offered again."""
+PATIENT_LOOKS = 10
+"""After so many looks, what was there at the last such time is offered again in any case."""
 READ_WAITS_S = 1.0
 """How long a leader may take to answer a read before somebody is asked again."""
 READS_MAX = 10_000
@@ -382,13 +384,23 @@ class RaftEngine:
         self._network.feed(Propose(self._proposed, encode(block)))
 
     async def _look(self) -> None:
-        """From time to time: whatever has waited without a block is offered again."""
-        while True:
+        """From time to time: whatever has waited without a block is offered again.
+
+        Where blocks go on, only what has waited for long: it may be lost, or there is much.
+        """
+        before: set[bytes] = set()
+        for look in itertools.count(1):
             await asyncio.sleep(LOOK_S)
             height = self.ledger.application.height
             if len(self._intake) and height == self._seen:
                 self._recheck(lambda _sender: True, gaps=True)
                 self._offer_all()
+            elif look % PATIENT_LOOKS == 0:
+                waiting = tuple(self._intake)
+                for one in waiting:
+                    if one.transaction.id in before:
+                        self._offer(self._candidate(one))
+                before = {one.transaction.id for one in waiting}
             self._seen = height
             self._pool.after_block()
             self._propose()
