@@ -179,13 +179,12 @@ class LedgerSync:
             self._taking = None
 
     def _give_part(self, peer: str, height: int, part: int) -> None:
-        if self._snapshot is None or self._snapshot[0] != height:
+        held, data = self._snapshot or (-1, b"")
+        parts = -(-len(data) // PART_BYTES)
+        if held != height or part >= parts:
             self._send(peer, BlocksSent([]))
             return
-        data = self._snapshot[1]
-        parts = -(-len(data) // PART_BYTES)
-        if part < parts:
-            at = part * PART_BYTES
-            self._send(peer, SnapshotSent(height, part, parts, data[at : at + PART_BYTES]))
-        if part + 1 >= parts:
+        at = part * PART_BYTES
+        self._send(peer, SnapshotSent(height, part, parts, data[at : at + PART_BYTES]))
+        if part + 1 == parts:
             self._snapshot = None
