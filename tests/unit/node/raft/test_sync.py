@@ -102,15 +102,16 @@ class World:
             ledger.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bench() -> Bench:
+    """Where a chain of six blocks has led to."""
     return Bench()
 
 
-@pytest.fixture
-def blocks(tmp_path: Path, bench: Bench) -> list[Block]:
-    """Six blocks in a row."""
-    ledger = new_ledger(tmp_path / "writer", bench)
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory: pytest.TempPathFactory, bench: Bench) -> list[Block]:
+    """The six blocks."""
+    ledger = new_ledger(tmp_path_factory.mktemp("writer") / "ledger", bench)
     found = a_slot_of_blocks(ledger, bench)
     ledger.close()
     return found
