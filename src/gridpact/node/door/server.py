@@ -107,8 +107,7 @@ class Door:
         self, request: Request, writer: asyncio.StreamWriter, room: asyncio.Semaphore
     ) -> None:
         try:
-            answer = await self._answer(request)
-            writer.write(framed(answer))
+            writer.write(_framed(await self._answer(request)))
             if writer.transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
                 await writer.drain()
         except OSError:
@@ -151,3 +150,10 @@ class Door:
         if result.entry is not None:
             entry = (result.entry.salt, encode(result.entry.value))
         return Proved(number, encode(result.record), entry, encode(result.proof))
+
+
+def _framed(answer: Answer) -> bytes:
+    try:
+        return framed(answer)
+    except DoorError as error:
+        return framed(Failed(answer.number, "", f"{error}: ask for less at a time"))
