@@ -91,12 +91,11 @@ class Door:
                 while True:
                     request = await read_request(reader)
                     await room.acquire()
-                    if isinstance(request, Submit):  # one after the other: nonces have an order
-                        await self._answer_one(request, writer, room)
-                        continue
                     task = asyncio.create_task(self._answer_one(request, writer, room))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
+                    if isinstance(request, Submit):  # one after the other: nonces have an order
+                        await asyncio.wait({task})
         except DoorError as error:
             _log.warning("client dismissed", reason=str(error))
         finally:
@@ -143,6 +142,9 @@ class Door:
             return Failed(number, problem.where, problem.message)
         except GridpactError as error:
             return Failed(number, "", str(error))
+        except Exception as error:  # our own bug: who asked must not wait for ever
+            _log.exception("request failed")
+            return Failed(number, "", f"{type(error).__name__}: {error}")
 
     async def _prove(self, number: int, key: str) -> Proved:
         result = await self._engine.query(key)
