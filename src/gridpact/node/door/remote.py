@@ -123,6 +123,7 @@ class RemoteEngine:
         self._at = 0
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
+        self._closed = False
         self._genesis_hash = b""
         self._unsent: list[HandedIn] = []
         self._sending: set[asyncio.Task[None]] = set()
@@ -141,12 +142,11 @@ class RemoteEngine:
         return engine
 
     async def close(self) -> None:
-        """End the connection; what was handed in stays with the node."""
-        for task in self._sending:
-            task.cancel()
-        await asyncio.gather(*self._sending, return_exceptions=True)
+        """End the connection; what was handed in stays with the node. Who waits is told."""
+        self._closed = True
         if self._connection is not None:
             await self._connection.close()
+        await asyncio.gather(*self._sending, return_exceptions=True)
 
     @property
     def genesis_hash(self) -> bytes:
@@ -242,9 +242,15 @@ class RemoteEngine:
                 future.set_result(verdict)
 
     async def _open(self) -> _Connection:
-        """The open door; the next one that opens when it has closed."""
+        """The open door; the next one that opens when it has closed.
+
+        Raises:
+            DoorError: this engine was closed.
+        """
         async with self._connecting:
             while self._connection is None or not self._connection.is_open:
+                if self._closed:
+                    raise DoorError("the connection was closed here; connect again")
                 path = self._doors[self._at % len(self._doors)]
                 try:
                     reader, writer = await asyncio.open_unix_connection(path)
