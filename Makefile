@@ -5,7 +5,7 @@ COMETBFT := v0.38.25
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED := $(INSTALL) --constraint constraints.txt
 SEEDS ?= 0:200
-.PHONY: demo test lint check bench fuzz kill sim golden cometbft constraints clean
+.PHONY: demo test lint check bench fuzz kill chaos sim golden cometbft constraints clean
 
 demo: .venv/.run          ## one trading day: ledger, settlement, report in out/demo
 	$(BIN)/gridpact run --out out/demo --replace $(ARGS)
@@ -21,6 +21,8 @@ fuzz: .venv/.run          ## broken bytes at every door
 	$(BIN)/gridpact fuzz --count 100000 $(ARGS)
 kill: .venv/.run          ## a writer killed at random moments, then audited
 	$(BIN)/gridpact kill --rounds 200 $(ARGS)
+chaos: .venv/.run         ## faults on real validators; ARGS="--engine weighted-raft --rounds 20"
+	$(BIN)/gridpact chaos --rounds 200 $(ARGS)
 sim: .venv/.run           ## Raft under faults; SEEDS=0:2000 for more
 	for kind in raft weighted-raft flexible-raft; do $(BIN)/gridpact simulate $$kind --seeds $(SEEDS) || exit 1; done
 golden: .venv/.test       ## rewrite the golden files; read the diff before committing it

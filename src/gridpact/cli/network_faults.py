@@ -126,3 +126,8 @@ def _print(report: FaultReport) -> None:
         typer.echo(f"violation: {text}")
     for kept in report.kept:
         typer.echo(f"kept: {kept}")
+    if report.violations:
+        typer.echo(
+            f"again: gridpact chaos --engine {report.engine} --validators {report.validators} "
+            f"--seed {report.seed} --first ROUND --rounds 1, and --faults as they were"
+        )

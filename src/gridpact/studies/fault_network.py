@@ -159,7 +159,7 @@ class FaultNetwork:
         self._faults += [
             f"{name} ended with code {code} when asked to end: {self.last_words(name)}"
             for name, code in codes.items()
-            if code
+            if code not in {0, -signal.SIGTERM}  # that is who was still starting
         ]
 
     def pause(self, *names: str) -> None:

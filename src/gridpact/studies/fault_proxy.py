@@ -237,7 +237,8 @@ class _Flow:
                 self._connection.finish()
                 return
             self.size -= len(data)
-            transport.write(data)
+            if not transport.is_closing():  # else its own end is on the way
+                transport.write(data)
         if self._queue:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(self._queue[0][0], self.go_on)

@@ -65,6 +65,13 @@ class BlocksSent(Wire, frozen=True):
     blocks: list[Block]
 
 
+class SnapshotBegun(Wire, frozen=True):
+    """Instead of blocks there will be a snapshot, when it is taken: who asked should wait."""
+
+    first: Natural
+    """Height from which blocks were asked for."""
+
+
 class SnapshotSent(Wire, frozen=True):
     """A part of a snapshot file."""
 
@@ -81,13 +88,23 @@ class PartAsked(Wire, frozen=True):
     part: Natural
 
 
-Said = Offered | ReadAsked | ReadAnswered | BlocksAsked | BlocksSent | SnapshotSent | PartAsked
+Said = (
+    Offered
+    | ReadAsked
+    | ReadAnswered
+    | BlocksAsked
+    | BlocksSent
+    | SnapshotBegun
+    | SnapshotSent
+    | PartAsked
+)
 _KINDS: tuple[type[Wire], ...] = (
     Offered,
     ReadAsked,
     ReadAnswered,
     BlocksAsked,
     BlocksSent,
+    SnapshotBegun,
     SnapshotSent,
     PartAsked,
 )

@@ -22,6 +22,7 @@ from gridpact.node.raft.blocks import (
     BlocksSent,
     PartAsked,
     Point,
+    SnapshotBegun,
     SnapshotSent,
 )
 from gridpact.node.raft.replicated import Replicated
@@ -35,9 +36,10 @@ GAP_MAX = 2_000
 PART_BYTES = 512 * 2**10
 PARTS_MAX = 8_192
 ANSWER_WAITS_S = 3.0
-"""How long a peer may take to answer before the next one is asked."""
+"""How long a peer may take to answer before the next one is asked. It may be away, or not connected
+yet: a request that is lost costs this much."""
 SNAPSHOT_WAITS_S = 30.0
-"""The same once all have been asked: one of them may have to take a snapshot first."""
+"""The same for the first part of a snapshot, once a peer has said that it takes one."""
 RETRY_S = 0.1
 """Wait before all are asked again, when nobody had anything."""
 
@@ -67,6 +69,8 @@ class LedgerSync:
         self._asked = ""
         """Whose answer is waited for."""
         self._answer: asyncio.Future[BlocksSent | SnapshotSent] | None = None
+        self._patience = asyncio.timeout(None)
+        """Of whoever waits for it."""
         self._snapshot: tuple[int, bytes] | None = None
         """(height, file) of the snapshot that is being given."""
         self._taking: asyncio.Task[None] | None = None
@@ -87,8 +91,7 @@ class LedgerSync:
                     "nobody else to get it from; restore a copy"
                 )
             peer = self._peers[turn % len(self._peers)]
-            wait_s = ANSWER_WAITS_S if turn < len(self._peers) else SNAPSHOT_WAITS_S
-            if not await self._from(peer, wait_s):
+            if not await self._from(peer):
                 turn += 1
                 if turn % len(self._peers) == 0:
                     await asyncio.sleep(RETRY_S)
@@ -100,10 +103,10 @@ class LedgerSync:
             )
         _log.info("caught up", here=here.height)
 
-    async def _from(self, peer: str, wait_s: float) -> bool:
+    async def _from(self, peer: str) -> bool:
         """Take what a peer gives; whether the ledger got further by it."""
         before = self._ledger.application.height
-        answer = await self._ask(peer, BlocksAsked(before + 1), wait_s)
+        answer = await self._ask(peer, BlocksAsked(before + 1))
         if isinstance(answer, BlocksSent):
             for block in answer.blocks:
                 result = self._ledger.execute(block)
@@ -119,7 +122,7 @@ class LedgerSync:
         parts = [first.data]
         while len(parts) < min(first.parts, PARTS_MAX):
             wanted = PartAsked(first.height, len(parts))
-            answer = await self._ask(peer, wanted, ANSWER_WAITS_S)
+            answer = await self._ask(peer, wanted)
             if not isinstance(answer, SnapshotSent):
                 return
             if (answer.height, answer.part) != (first.height, len(parts)):
@@ -135,14 +138,13 @@ class LedgerSync:
         self._ledger.begin_with(folder)
         _log.info("restored from a snapshot", height=first.height, peer=peer)
 
-    async def _ask(
-        self, peer: str, message: Wire, wait_s: float
-    ) -> BlocksSent | SnapshotSent | None:
+    async def _ask(self, peer: str, message: Wire) -> BlocksSent | SnapshotSent | None:
         self._asked = peer
         self._answer = asyncio.get_running_loop().create_future()
         self._send(peer, message)
         try:
-            return await asyncio.wait_for(self._answer, wait_s)
+            async with asyncio.timeout(ANSWER_WAITS_S) as self._patience:
+                return await self._answer
         except TimeoutError:
             return None
         finally:
@@ -154,10 +156,12 @@ class LedgerSync:
             self._give(peer, message.first)
         elif isinstance(message, PartAsked):
             self._give_part(peer, message.height, message.part)
+        elif self._answer is None or self._answer.done() or peer != self._asked:
+            return  # too late
+        elif isinstance(message, SnapshotBegun):
+            self._patience.reschedule(asyncio.get_running_loop().time() + SNAPSHOT_WAITS_S)
         elif isinstance(message, BlocksSent | SnapshotSent):
-            waits = self._answer is not None and not self._answer.done()
-            if self._answer is not None and waits and peer == self._asked:
-                self._answer.set_result(message)
+            self._answer.set_result(message)
 
     def _give(self, peer: str, first: int) -> None:
         height = self._ledger.application.height
@@ -166,6 +170,7 @@ class LedgerSync:
         if blocks or lacking <= 0:
             self._send(peer, BlocksSent(blocks))
         elif self._taking is None:
+            self._send(peer, SnapshotBegun(first))
             self._taking = asyncio.create_task(self._take_and_give(peer))
 
     async def _take_and_give(self, peer: str) -> None:
