@@ -83,6 +83,7 @@ OPEN_MODULES = {
     "gridpact.node.door": "engines in other processes",
     "gridpact.node.engines": "names of engines",
     "gridpact.node.hosting": "where a run trades",
+    "gridpact.node.logs": "how nodes log",
     "gridpact.node.ports": "free addresses on this machine",
     "gridpact.node.signing": "a validator's signer and its keys",
     "gridpact.node.raft": "folders of Raft validators",

@@ -34,7 +34,6 @@ WIDE_ROOMS = {"gridpact.model": "the nouns are all it has, and every room reads 
 """Rooms that may export more than EXPORTS_MAX names, each with the reason."""
 UNIMPORTED: dict[str, str] = {
     "gridpact.node.cometbft": "a process of its own, started by name: docs/cometbft.md",
-    "gridpact.node.signing": "a process of its own, started by name: docs/adr/028-signer.md",
 }
 """Modules that nothing in the package imports and that stay, each with the reason."""
 

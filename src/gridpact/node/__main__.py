@@ -4,13 +4,12 @@ import asyncio
 import sys
 from pathlib import Path
 
-import structlog
-
 from gridpact.errors import GridpactError
 from gridpact.node.devnet import serve_home
+from gridpact.node.logs import log_as_json
 
 if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+    log_as_json()
     try:
         asyncio.run(serve_home(Path(sys.argv[1])))
     except GridpactError as error:

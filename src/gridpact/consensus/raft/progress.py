@@ -58,7 +58,10 @@ class Progress:
             copies.
         """
         next_index = max(hint, self.matched + 1)
-        if hint >= self.next_index or (self.probing and next_index >= self.next_index):
+        if self.probing and hint <= self.matched and self.next_index == self.matched + 1:
+            # ours: it refuses what it had; who was let in again without its disk counts for less
+            self.matched, next_index = hint - 1, hint
+        elif hint >= self.next_index or (self.probing and next_index >= self.next_index):
             return False
         self.probe()
         self.next_index = next_index

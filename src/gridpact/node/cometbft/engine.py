@@ -8,7 +8,7 @@ starts anew. A receipt is given when the block is durable in this validator's le
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 
 import structlog
@@ -46,7 +46,9 @@ class CometbftEngine:
         self._unsent: list[tuple[bytes, bytes]] = []
         """Envelopes and payloads that the other validators have not been sent."""
         self._has_outbox = asyncio.Event()
-        adapter.settled = self._intake.settle_all
+        self.transactions: Counter[str] = Counter()
+        """In blocks, by verdict."""
+        adapter.settled = self._settled
         adapter.refused = self._intake.refuse
         self._task = asyncio.create_task(self._send())
 
@@ -116,6 +118,10 @@ class CometbftEngine:
     def fail(self, error: Exception) -> None:
         """Nothing more is promised, everybody who waits is told; the first reason stays."""
         self._intake.fail(error)
+
+    def _settled(self, receipts: Sequence[Receipt]) -> None:
+        self.transactions.update(Verdict(receipt.verdict).name for receipt in receipts)
+        self._intake.settle_all(receipts)
 
     def _stored(self, transaction_id: bytes) -> tuple[int, Receipt] | None:
         return self.store.find_transaction(transaction_id)

@@ -1,8 +1,8 @@
 """Folders of validators: keys, genesis file and configuration as CometBFT 0.38 reads them.
 
 Only what differs from CometBFT's defaults is written. The keys are made here, with the operating
-system's randomness; the validator's key is CometBFT's own and signs blocks, nothing of ours. Links
-between validators have a key of their own, whose certificate the others' settings hold.
+system's randomness; the validator's key signs blocks, nothing of ours, and only its signer has it.
+Links between validators have a key of their own, whose certificate the others' settings hold.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import socket
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +24,9 @@ from gridpact.files import write_durably
 from gridpact.node.cometbft.adapter import app_state, chain_id
 from gridpact.node.cometbft.rpc import BATCH_MAX
 from gridpact.node.links import Member, make_identity, write_key
+from gridpact.node.ports import free_ports
+from gridpact.node.signing.folder import Kind, make_key, socket_path
+from gridpact.node.signing.keyfile import SEED_BYTES
 
 BLOCK_BYTES_MAX = 4 * 2**20
 UNIX_PATH_MAX = 100
@@ -35,8 +36,13 @@ GENESIS = "genesis.json"
 COMETBFT = "cometbft"
 LINK_KEY = "link_key.pem"
 """Files and folders of a validator."""
+SIGNER = "signer"
+"""Folder of the validator's signer; no part of any backup."""
 _CONFIG = """\
 proxy_app = "{proxy_app}"
+priv_validator_laddr = "unix://{signer_socket}"
+priv_validator_key_file = "data/unused_key.json"
+priv_validator_state_file = "data/unused_state.json"
 moniker = "{name}"
 abci = "socket"
 log_level = "{log_level}"
@@ -99,6 +105,9 @@ class NodeSettings(msgspec.Struct, frozen=True):
     """Where the others do, and what they show."""
     snapshots_every: int
     """After how many blocks of the ledger a snapshot is taken for others; 0: never."""
+    metrics_port: int = 0
+    """Where figures are served on `metrics_host`; 0: nowhere."""
+    metrics_host: str = "127.0.0.1"
 
     def member(self) -> Member:
         """This validator as the others know it."""
@@ -130,15 +139,6 @@ class _Keys:
     link_port: int
 
 
-def free_ports(host: str, count: int) -> list[int]:
-    """Ports that nothing listens on now; somebody else may take one before we do."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for found in sockets:
-            found.bind((host, 0))
-        return [found.getsockname()[1] for found in sockets]
-
-
 def write_homes(
     folder: Path,
     genesis: Genesis,
@@ -146,6 +146,7 @@ def write_homes(
     host: str = "127.0.0.1",
     timing: Timing | None = None,
     snapshots_every: int = 0,
+    passphrase: bytes | None = None,
 ) -> list[Path]:
     """A folder for each validator of the genesis, all on one machine.
 
@@ -155,6 +156,7 @@ def write_homes(
         host: address of the machine.
         timing: how fast blocks follow each other.
         snapshots_every: see `NodeSettings`.
+        passphrase: seals the keys of the signers; None leaves them unprotected.
     Returns:
         The folders, in the order of the genesis.
     Raises:
@@ -192,6 +194,7 @@ def write_homes(
             snapshots_every=snapshots_every,
         )
         _write_home(home, own, others, settings, timing or Timing())
+        _make_signer(home, own, genesis, passphrase)
         write_durably(home / COMETBFT / "config" / "genesis.json", document)
         write_durably(home / GENESIS, genesis_to_json(genesis))
         homes.append(home)
@@ -245,6 +248,7 @@ def _write_home(
     host = settings.host
     text = _CONFIG.format(
         proxy_app=settings.proxy_app,
+        signer_socket=socket_path(home / SIGNER),
         name=own.name,
         log_level="error",
         host=host,
@@ -256,13 +260,23 @@ def _write_home(
         propose_ms=timing.propose_ms,
     )
     write_durably(config / "config.toml", text.encode())
-    validator = {"address": _address(own.validator[0]), "pub_key": _public(own.validator[0])}
-    _write_secret(config / "priv_validator_key.json", validator, own.validator[1])
     _write_secret(config / "node_key.json", {}, own.node[1])
-    state = {"height": "0", "round": 0, "step": 0}
-    write_durably(data / "priv_validator_state.json", json.dumps(state).encode())
     write_key(home / LINK_KEY, own.link[0])
     write_durably(home / NODE, msgspec.json.format(msgspec.json.encode(settings)) + b"\n")
+
+
+def _make_signer(home: Path, own: _Keys, genesis: Genesis, passphrase: bytes | None) -> None:
+    """The validator's key and what it has signed lie outside of CometBFT's folder."""
+    name = genesis_hash(genesis)
+    make_key(
+        home / SIGNER,
+        kind=Kind.COMETBFT,
+        chain=name,
+        name=own.name,
+        passphrase=passphrase,
+        chain_id=chain_id(name),
+        seed=own.validator[1][:SEED_BYTES],
+    )
 
 
 def _write_secret(path: Path, fields: Mapping[str, object], secret: bytes) -> None:

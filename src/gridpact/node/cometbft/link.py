@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gridpact.codec import CodecError, Hash, Wire, decode, encode, sha256
-from gridpact.node.links import Limits, LinkError, Member, Mesh, Reason
+from gridpact.node.links import Counts, Limits, LinkError, Member, Mesh, Reason
 
 LINK_VERSION = 2
 ITEMS_BYTES_MAX = 4 * 2**20
@@ -103,6 +103,11 @@ class PayloadLink:
     async def close(self) -> None:
         """End all connections."""
         await self.mesh.close()
+
+    @property
+    def counts(self) -> Counts:
+        """What the links have done."""
+        return self.mesh.counts
 
     def push(self, items: Sequence[tuple[bytes, bytes]]) -> None:
         """Send payloads to all peers that are there and keep up; the others ask."""

@@ -43,8 +43,8 @@ def find_program() -> Path:
 class CometbftProcess:
     """Keeps CometBFT running until told to stop; it ends by itself when we do not answer it."""
 
-    def __init__(self, program: Path, home: Path) -> None:
-        self._program, self._home = program, home
+    def __init__(self, program: Path, home: Path, signer_socket: Path) -> None:
+        self._program, self._home, self._signer_socket = program, home, signer_socket
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -72,9 +72,12 @@ class CometbftProcess:
         except TimeoutError:
             process.kill()
             await process.wait()
+        self._signer_socket.unlink(missing_ok=True)
 
     async def _keep_running(self) -> None:
         while True:
+            # CometBFT does not listen where a killed one has left its socket
+            self._signer_socket.unlink(missing_ok=True)
             with (self._home / "cometbft.log").open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     str(self._program),

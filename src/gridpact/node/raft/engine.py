@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, cast
 
@@ -23,6 +23,7 @@ from gridpact.consensus.shape import (
     Propose,
     ReadReady,
     ReadRequest,
+    Reconfigure,
     Restore,
 )
 from gridpact.contracts import BlockResult, Candidate
@@ -71,6 +72,11 @@ _PARTY = party_key("")
 _log = structlog.get_logger(__name__)
 
 
+Weights = tuple[tuple[str, int], ...]
+"""Voting weights by name."""
+WeightsAt = Callable[[int], Weights]
+
+
 class Network(Protocol):
     """The replica and the links, as seen from the application."""
 
@@ -94,20 +100,21 @@ class CatchUp(Protocol):
 class RaftEngine:
     """The engine port over one validator."""
 
-    def __init__(self, name: str, ledger: Replicated, network: Network) -> None:
+    def __init__(self, name: str, ledger: Replicated, network: Network, weights: WeightsAt) -> None:
         """Begin without a leader.
 
         Args:
             name: of this validator.
             ledger: what decided blocks are executed on.
             network: the replica and the links.
+            weights: the voting weights that a height of the ledger leads to.
         """
         self.name, self.ledger = name, ledger
         self.catch_up: CatchUp | None = None
         self.failed: Callable[[Exception], None] = lambda _error: None
         """Told what made the engine stop."""
         self.standing = Standing(0, "", ready=False)
-        self._network = network
+        self._network, self._weights = network, weights
         self._intake = Intake(lambda: ledger.application, self._stored)
         self._pool = Pool()
         self._todo: deque[Told] = deque()
@@ -127,6 +134,8 @@ class RaftEngine:
         self._phase = ledger.application.phase
         self._ended = False
         """Something failed, or it was closed."""
+        self.transactions: Counter[str] = Counter()
+        """In blocks, by verdict."""
         self._seen = -1
         """Height at the last look."""
         self._looking = asyncio.create_task(self._look())
@@ -284,6 +293,7 @@ class RaftEngine:
         """Answer what is in a block, and look again at what is not."""
         for receipt in result.receipts:
             self._pool.drop(receipt.transaction)
+            self.transactions[Verdict(receipt.verdict).name] += 1
         self._pool.after_block()
         self._intake.settle_all(result.receipts)
         application = self.ledger.application
@@ -327,6 +337,8 @@ class RaftEngine:
 
     def _on_standing(self, standing: Standing) -> None:
         before, self.standing = self.standing, standing
+        if standing.ready and not before.ready:
+            self._proposed = 0  # whatever was to be decided is
         if (standing.term, standing.leader) != (before.term, before.leader):
             self._proposed = 0
             self._pool.clear()
@@ -375,7 +387,12 @@ class RaftEngine:
     def _propose(self) -> None:
         """Let the next block be decided, if this validator may and there is anything for one."""
         waits = self._ended or bool(self._todo) or self._catching_up is not None
-        if not self.standing.ready or self._proposed or waits or not len(self._pool):
+        if not self.standing.ready or self._proposed or waits:
+            return
+        wanted = self._weights(self.ledger.application.height)
+        if wanted != self.standing.weights:
+            self._proposed = next(self._tokens)
+            self._network.feed(Reconfigure(self._proposed, wanted))
             return
         block = self._pool.next_block(self.ledger.application, wall_time())
         if block is None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from gridpact.consensus.configuration import Faults, next_weights
 from gridpact.contracts.genesis import (
     Genesis,
     genesis_from_json,
@@ -17,7 +19,8 @@ from gridpact.files import sync_folder, write_durably
 from gridpact.node.engines import RAFT, WEIGHTED_RAFT
 from gridpact.node.links import Member, make_identity, write_key
 from gridpact.node.ports import free_ports
-from gridpact.node.signing import Kind, make_key
+from gridpact.node.signing import Kind, check_rotation, make_key, use_key
+from gridpact.node.signing.keyfile import Rotation
 
 NODE = "node.json"
 GENESIS = "genesis.json"
@@ -38,6 +41,13 @@ class RaftMember(Member, frozen=True):
     """Ed25519, in hexadecimal."""
 
 
+class WeightChange(msgspec.Struct, frozen=True):
+    """Other voting weights, from a height of the ledger on."""
+
+    height: int
+    weights: dict[str, int]
+
+
 class RaftSettings(msgspec.Struct, frozen=True):
     """What a validator's process needs to know, as `node.json` in its folder."""
 
@@ -50,6 +60,27 @@ class RaftSettings(msgspec.Struct, frozen=True):
     """99th percentile of how long a message takes; timeouts follow from it."""
     trace: bool
     """Whether all events are written to a file, to replay them in the simulator."""
+    metrics_port: int = 0
+    """Where figures are served on `metrics_host`; 0: nowhere."""
+    metrics_host: str = "127.0.0.1"
+    changes: list[WeightChange] = []
+    """In order of height; the same on all validators. A script, until scores are on the ledger."""
+
+    def weights_at(self, height: int, first: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+        """The voting weights that a height of the ledger leads to, two decisions later.
+
+        Weights under which the heaviest minority could stop the others do not come into force.
+
+        Args:
+            height: of the ledger.
+            first: weights of the genesis.
+        """
+        held = dict(first)
+        for change in self.changes:
+            if change.height < height:
+                faulty = (len(change.weights) - 1) // 2
+                held = next_weights(held, change.weights, faulty, Faults.CRASH)
+        return tuple(sorted(held.items()))
 
     @property
     def own(self) -> RaftMember:
@@ -146,3 +177,32 @@ def read_genesis(home: Path) -> Genesis:
         return genesis_from_json(path.read_bytes(), str(path))
     except OSError as error:
         raise InputError([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
+
+
+def accept_rotation(home: Path, rotation: Rotation) -> str:
+    """Know a member by its new key from the next start on; its own signer takes it into use.
+
+    Args:
+        home: of any validator of the network; it must not run.
+        rotation: what the member's signer has made, signed with the key that is known.
+    Returns:
+        The member's name.
+    Raises:
+        InputError: no member has the old key, or the old key does not vouch for the new one.
+    """
+    settings = read_settings(home)
+    chain = genesis_hash(read_genesis(home))
+    for member in settings.members:
+        known = bytes.fromhex(member.public_key)
+        if check_rotation(rotation, chain=chain, name=member.name, known=known):
+            break
+    else:
+        text = "is of no member: nobody has its old key, or that key has not signed it"
+        raise InputError([Problem("rotation", text)])
+    changed = msgspec.structs.replace(member, public_key=rotation.new_public.hex())
+    members = [changed if one is member else one for one in settings.members]
+    settings = msgspec.structs.replace(settings, members=members)
+    if member.name == settings.name:
+        use_key(home / SIGNER, rotation.number)
+    write_settings(home, settings)
+    return member.name

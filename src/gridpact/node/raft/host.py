@@ -57,6 +57,8 @@ class Standing:
     """Empty: nobody known."""
     ready: bool
     """It leads itself, and everything in its log is decided."""
+    weights: tuple[tuple[str, int], ...] = ()
+    """Of those who vote, by name."""
 
 
 Told = Decide | Restore | ReadReady | Refused | Standing
@@ -205,7 +207,9 @@ class Host:
         if ready and replica.commit > self._announced and ANNOUNCE not in self._timers:
             later = asyncio.get_running_loop().call_later(ANNOUNCE_S, self._announce)
             self._timers[ANNOUNCE] = later
-        standing = Standing(replica.term, replica.leader, ready)
+        voters = replica.membership.configuration.voters
+        weights = tuple((voter.name, voter.weight) for voter in voters)
+        standing = Standing(replica.term, replica.leader, ready, weights)
         if standing != self._standing:
             self._standing = standing
             self._tell(standing)

@@ -64,7 +64,7 @@ async def make_network(
         stack.callback(signer.close)
         stored, position = recover(first, records), passed_all(records)
         begun = signer.begin(stored.term, stored.voted_for, last_index(stored), position.index)
-        _adopt(begun, stored, wal, home)
+        position = _adopt(begun, stored, position, wal, home)
         link = _Link(catching_up=begun.status is Status.CATCHING_UP)
         host = Host(
             _replica(settings, stored, first, chain, signer),
@@ -90,7 +90,7 @@ async def make_network(
             received=received,
             chance=Random(SystemRandom().getrandbits(64)),
         )
-        link.mesh = mesh
+        link.mesh, thread.links = mesh, mesh.counts
         stack.push_async_callback(mesh.close)
         await mesh.start()
         host.start()
@@ -121,17 +121,26 @@ def last_index(stored: Stored) -> int:
     return stored.snapshot.index + len(stored.entries)
 
 
-def _adopt(begun: Begun, stored: Stored, wal: WriteAheadLog, home: Path) -> None:
-    """Begin with the term and vote that were signed for, where the log has forgotten them."""
+def _adopt(
+    begun: Begun, stored: Stored, position: RaftPosition, wal: WriteAheadLog, home: Path
+) -> RaftPosition:
+    """Begin with the term and vote that were signed for, where the log has forgotten them.
+
+    Returns:
+        What the log promises then.
+    """
     if begun.status is Status.BEHIND:
         raise SignerRefusedError(
             f"{home}: was restored from an older copy: its log ends at {last_index(stored)} in "
             f"term {stored.term}, but this validator has signed up to {begun.reach} in term "
             f"{begun.term}; it stays silent until `gridpact signer allow {home}`"
         )
-    if (begun.term, begun.voted_for) != (stored.term, stored.voted_for):
-        stored.term, stored.voted_for = begun.term, begun.voted_for
-        wal.append((record_bytes(Vote(begun.term, begun.voted_for)),))
+    if (begun.term, begun.voted_for) == (stored.term, stored.voted_for):
+        return position
+    stored.term, stored.voted_for = begun.term, begun.voted_for
+    adopted = (record_bytes(Vote(begun.term, begun.voted_for)),)
+    wal.append(adopted)
+    return passed(position, adopted)
 
 
 def _replica(

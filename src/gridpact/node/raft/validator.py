@@ -10,6 +10,7 @@ import structlog
 
 from gridpact.codec import Wire
 from gridpact.node.door import Door, NodeStatus, door_path
+from gridpact.node.metrics import Counts, Health, Metrics, link_counts, verdict_counts
 from gridpact.node.raft.blocks import said_bytes
 from gridpact.node.raft.engine import SAID, RaftEngine
 from gridpact.node.raft.homes import LEDGER, read_genesis, read_settings
@@ -48,11 +49,18 @@ class RaftValidator:
             store.close()
             raise
         self._network = NetworkThread(self._make, self._told, self._said, self._failed)
-        self.engine = RaftEngine(self.settings.name, self.ledger, self._network)
+        first = {validator.party: validator.weight for validator in genesis.validators}
+        self.engine = RaftEngine(
+            self.settings.name,
+            self.ledger,
+            self._network,
+            lambda height: self.settings.weights_at(height, first),
+        )
         self.engine.failed = self._failed
         others = [member.name for member in self.settings.others]
         self.engine.catch_up = LedgerSync(self.ledger, others, self._say, self.engine.after_block)
         self._door = Door(self.engine, self.status)
+        self._metrics = Metrics(self.status, self._counts, self._health)
         self._genesis = genesis
 
     @classmethod
@@ -67,6 +75,9 @@ class RaftValidator:
         try:
             await validator._network.start()
             await validator._door.start(door_path(home))
+            if validator.settings.metrics_port:
+                settings = validator.settings
+                validator._metrics.start(settings.metrics_host, settings.metrics_port)
         except BaseException:
             await validator.close()
             raise
@@ -74,6 +85,7 @@ class RaftValidator:
 
     async def close(self) -> None:
         """Stop: no more requests, then the network, then the ledger."""
+        self._metrics.close()
         await self._door.close()
         await self._network.close()
         await self.engine.close()
@@ -108,6 +120,22 @@ class RaftValidator:
             standing.term,
             self.engine.waiting,
         )
+
+    def _health(self) -> Health:
+        if self._failure is not None:
+            return Health(is_well=False, reason=str(self._failure))
+        if not self.engine.standing.leader:
+            return Health(is_well=False, reason="no leader is known")
+        return Health(is_well=True, reason="")
+
+    def _counts(self) -> Counts:
+        """What only ever grows."""
+        found = verdict_counts(self.engine.transactions)
+        found["blocks_passed_over", ()] = self.ledger.passed_over
+        found["messages_suspected", ()] = self._network.suspected
+        if self._network.links is not None:
+            found.update(link_counts(self._network.links))
+        return found
 
     def _say(self, peer: str, message: Wire) -> None:
         self._network.send(peer, SAID, said_bytes(message))

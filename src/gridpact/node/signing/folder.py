@@ -5,10 +5,12 @@ The folder is not part of a backup of the node: an older copy of it would let a 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,6 +22,8 @@ from gridpact.node.signing.cometbft_signer import CometbftPosition
 from gridpact.node.signing.keyfile import (
     Effort,
     Rotation,
+    change_passphrase,
+    is_sealed,
     key_path,
     new_key,
     public_key,
@@ -58,8 +62,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Number of the key in use."""
     chain_id: str = ""
     """What CometBFT calls the chain."""
-    address: str = ""
-    """Where CometBFT waits for its signer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def make_key(
     passphrase: bytes | None,
     effort: Effort | None = None,
     chain_id: str = "",
-    address: str = "",
+    seed: bytes | None = None,
 ) -> bytes:
     """Make the folder of a signer that has signed nothing, with its first key.
 
@@ -95,7 +97,7 @@ def make_key(
         passphrase: seals the key; None leaves it unprotected.
         effort: to be spent on each try of the passphrase.
         chain_id: what CometBFT calls the chain.
-        address: `unix://` or `tcp://`, where CometBFT waits.
+        seed: 32 bytes of a key that is known already; else the operating system's randomness.
     Returns:
         The public key, 32 bytes.
     Raises:
@@ -105,10 +107,9 @@ def make_key(
     if folder.exists() and any(folder.iterdir()):
         raise InputError([Problem(str(folder), "is not empty; a signer begins in a new folder")])
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    public = new_key(key_path(folder, 1), passphrase, effort=effort)
+    public = new_key(key_path(folder, 1), passphrase, effort=effort, seed=seed)
     create_position(folder / POSITION, _first(kind))
-    settings = Settings(FORMAT, kind, chain.hex(), name, 1, chain_id, address)
-    _write_settings(folder, settings)
+    _write_settings(folder, Settings(FORMAT, kind, chain.hex(), name, 1, chain_id))
     return public
 
 
@@ -180,7 +181,10 @@ def use_key(folder: Path, number: int) -> bytes:
 
 
 def socket_path(folder: Path) -> Path:
-    """Where the signer of this folder listens: in it, or in a place with a shorter name."""
+    """Where node and signer of this folder meet: in it, or in a place with a shorter name.
+
+    The signer of a Raft replica listens there; that of CometBFT finds CometBFT listening.
+    """
     path = folder.resolve() / SOCKET
     if len(str(path)) <= SOCKET_PATH_MAX:
         return path
@@ -203,9 +207,35 @@ def make_socket_folder(folder: Path) -> Path:
     return path
 
 
+def leave_socket_folder(folder: Path) -> None:
+    """Remove the place of the socket, unless it is the folder itself or something is in it."""
+    path = socket_path(folder)
+    if path.parent != folder.resolve():
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+
+
 def _first(kind: Kind) -> RaftPosition | CometbftPosition:
     return RaftPosition() if kind is Kind.RAFT else CometbftPosition()
 
 
 def _write_settings(folder: Path, settings: Settings) -> None:
     write_privately(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)) + b"\n")
+
+
+def reseal(folder: Path, ask: Callable[[str], str]) -> None:
+    """Seal the key in use with another passphrase.
+
+    Args:
+        folder: of the signer, which should not run.
+        ask: asks a person; an empty new passphrase is refused.
+    Raises:
+        InputError: the old passphrase is wrong, or the new one was not repeated.
+        StoreError: the disk refused; the old file is still there.
+    """
+    path = key_path(folder, read_settings(folder).key)
+    old = ask(f"Passphrase of {path}").encode() if is_sealed(path) else None
+    new, again = ask("New passphrase"), ask("The same again")
+    if new != again:
+        raise InputError([Problem(str(path), "the new passphrase was not repeated; try again")])
+    change_passphrase(path, old, new.encode())

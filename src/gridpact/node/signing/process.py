@@ -8,12 +8,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 import structlog
 
-from gridpact.errors import GridpactError
-from gridpact.node.signing.folder import POSITION, Settings, read_settings
+from gridpact.errors import GridpactError, invariant
+from gridpact.node.signing.cometbft_signer import CometbftPosition, CometbftSigner
+from gridpact.node.signing.folder import (
+    POSITION,
+    Kind,
+    Settings,
+    leave_socket_folder,
+    make_socket_folder,
+    read_settings,
+)
 from gridpact.node.signing.keyfile import SigningKey, key_path, unlock_with
 from gridpact.node.signing.position import PositionFile
 from gridpact.node.signing.raft_signer import RaftPosition, RaftSigner
@@ -71,6 +79,7 @@ def run(
         service.serve(parent)
     finally:
         service.close()
+        leave_socket_folder(folder)
         close()
         _log.info("signer stopped", name=settings.name)
 
@@ -78,13 +87,17 @@ def run(
 def _open(folder: Path, settings: Settings, key: SigningKey) -> tuple[_Service, Callable[[], None]]:
     """(service, what lets go of the position)."""
     standing = Standing(folder)
+    if settings.kind is Kind.COMETBFT:
+        # the protocol of CometBFT loads all of its room, which needs this one
+        from gridpact.node.signing.privval import CometbftService
+
+        last = PositionFile(folder / POSITION, CometbftPosition, wait_s=LOCK_WAITS_S)
+        path = make_socket_folder(folder)
+        signer = CometbftSigner(key, last, standing)
+        return CometbftService(path, settings.chain_id, signer), last.close
     file = PositionFile(folder / POSITION, RaftPosition, wait_s=LOCK_WAITS_S)
-    signer = RaftSigner(key, bytes.fromhex(settings.chain), settings.name, file, standing)
-    try:
-        return RaftService(folder, settings, key.public, signer), file.close
-    except BaseException:
-        file.close()
-        raise
+    raft_signer = RaftSigner(key, bytes.fromhex(settings.chain), settings.name, file, standing)
+    return RaftService(folder, settings, key.public, raft_signer), file.close
 
 
 class SignerProcess:
@@ -106,8 +119,7 @@ class SignerProcess:
             self._process = subprocess.Popen(  # noqa: S603 (this interpreter, our module)
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink
             )
-        output = self._process.stdout
-        if output is None or output.readline() != READY:
+        if self._output.readline() != READY:
             self.stop()
             said = log.read_text(encoding="utf-8", errors="replace").splitlines()
             raise SignerGoneError(f"{folder}: the signer did not start: {said[-1] if said else ''}")
@@ -116,6 +128,16 @@ class SignerProcess:
     def pid(self) -> int:
         """Of the child."""
         return self._process.pid
+
+    def fileno(self) -> int:
+        """A descriptor that can be read once the child has ended, for whatever reason."""
+        return self._output.fileno()
+
+    @property
+    def _output(self) -> IO[bytes]:
+        """Where the child says that it is ready, and nothing else."""
+        invariant(self._process.stdout is not None, "the child was started with pipes")
+        return cast("IO[bytes]", self._process.stdout)
 
     def stop(self) -> None:
         """Ask it to end, and make it when it does not."""

@@ -56,7 +56,10 @@ class Status(Enum):
 
 
 class Begun(msgspec.Struct, frozen=True, array_like=True):
-    """The answer to `begin`: with this term and vote the replica must start."""
+    """The answer to `begin`: with this term and vote the replica must start.
+
+    Where they differ from the log's, the host first writes them there as a record.
+    """
 
     status: Status
     term: int
@@ -153,6 +156,7 @@ class RaftSigner:
                 self._standing.note_behind((term, last_index), (held.term, reach))
                 return Begun(self._status, held.term, held.voted_for, reach)
         else:
+            self._standing.not_behind()
             self._move(term, voted_for, index)
         self._pledge(self.position.term, self.position.voted_for)
         self._status = Status.READY if allowed is None else Status.CATCHING_UP

@@ -83,6 +83,12 @@ class Standing:
         self.behind = None
         return self.allowed
 
+    def not_behind(self) -> None:
+        """A host with everything has come: nobody needs to be allowed any more."""
+        if self.behind is not None:
+            self._remove(BEHIND)
+            self.behind = None
+
     def reached(self) -> None:
         """The host is where it was: what was allowed is used up."""
         self._remove(ALLOWED)

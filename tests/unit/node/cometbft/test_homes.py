@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import random
 from pathlib import Path
@@ -14,8 +16,9 @@ from gridpact.contracts.genesis import Validator, genesis_hash
 from gridpact.errors import InputError
 from gridpact.node import SimulatedKeys
 from gridpact.node.cometbft import write_homes
-from gridpact.node.cometbft.homes import LINK_KEY, NODE, read_settings
+from gridpact.node.cometbft.homes import LINK_KEY, NODE, SIGNER, read_settings
 from gridpact.node.links import Mesh
+from gridpact.node.signing import show
 
 
 @pytest.fixture
@@ -48,11 +51,21 @@ def test_each_knows_the_others_by_their_certificates(homes: list[Path]) -> None:
 def test_secrets_are_the_owners_alone_and_nowhere_else(homes: list[Path]) -> None:
     for home in homes:
         config = home / "cometbft" / "config"
-        for path in (home / LINK_KEY, config / "priv_validator_key.json", config / "node_key.json"):
+        for path in (home / LINK_KEY, home / SIGNER / "key-1.json", config / "node_key.json"):
             assert path.stat().st_mode & 0o777 == 0o600
-        secret = (home / LINK_KEY).read_text().splitlines()[1]
+        secret = (home / LINK_KEY).read_bytes().splitlines()[1]
         others = [p for other in homes for p in other.rglob("*") if p.is_file()]
-        assert [path for path in others if secret in path.read_text()] == [home / LINK_KEY]
+        assert [path for path in others if secret in path.read_bytes()] == [home / LINK_KEY]
+
+
+def test_only_the_signer_has_the_key_that_the_genesis_names(homes: list[Path]) -> None:
+    for number, home in enumerate(homes):
+        document = json.loads((home / "cometbft" / "config" / "genesis.json").read_bytes())
+        shown = show(home / SIGNER)
+        public = base64.b64decode(document["validators"][number]["pub_key"]["value"])
+        assert (shown.public, shown.settings.name) == (public, home.name)
+        assert shown.settings.chain_id == document["chain_id"]
+        assert not list(home.rglob("priv_validator_key.json"))
 
 
 @pytest.mark.parametrize("cut", ['"certificate"', '"peers"'])
