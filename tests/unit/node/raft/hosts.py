@@ -12,7 +12,7 @@ from tests.raft_bench import CHAIN, framing, message_in
 from gridpact.consensus.configuration import configuration_of
 from gridpact.consensus.raft import Profile, RaftMessage, RaftReplica, Timing, raft, recover
 from gridpact.consensus.raft.messages import Append, AppendReply, Entry, VoteReply, VoteRequest
-from gridpact.node.raft.host import Host, Told
+from gridpact.node.raft.host import Host, Standing, Told
 from gridpact.node.raft.network import passed_all
 from gridpact.node.raft.wal import WriteAheadLog
 from gridpact.node.signing.raft_signer import RaftPosition, passed
@@ -94,6 +94,11 @@ class Station:
     def close(self) -> None:
         self.host.stop()
         self.wal.close()
+
+
+def standing(term: int, leader: str, *, ready: bool) -> Standing:
+    """Who leads, among members that count alike."""
+    return Standing(term, leader, ready, tuple((name, 1) for name in NAMES))
 
 
 def entry(index: int, term: int) -> Entry:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.raft_bench import framing
-from tests.unit.node.raft.hosts import FIRST, Company, Station, entry, hasty_words
+from tests.unit.node.raft.hosts import FIRST, Company, Station, entry, hasty_words, standing
 
 from gridpact.consensus.raft import Role
 from gridpact.consensus.raft.messages import (
@@ -33,14 +33,10 @@ from gridpact.consensus.shape import (
 )
 from gridpact.errors import GridpactError, StoreError
 from gridpact.node.raft import host as host_module
-from gridpact.node.raft.host import ANNOUNCE, Host, Standing
+from gridpact.node.raft.host import ANNOUNCE, Host
 from gridpact.node.signing import SignerRefusedError
 
 Run = Callable[[Callable[[Station], None]], None]
-
-
-def standing(term: int, leader: str, *, ready: bool) -> Standing:
-    return Standing(term, leader, ready, (("a", 1), ("b", 1), ("c", 1)))
 
 
 class Clock:
@@ -121,6 +117,7 @@ def test_entries_are_durable_and_noted_before_they_are_confirmed(station: Run) -
         assert calls[first - 1] == ("advance", (1, "", 2))
         assert calls[first][1] == ("b", AppendReply(1, accepted=True, index=2, question=0))
         assert one.told() == [
+            standing(0, "", ready=False),
             Decide(1, b"entry 1", Finality.CRASH),
             Decide(2, b"entry 2", Finality.CRASH),
             standing(1, "b", ready=False),
@@ -338,8 +335,7 @@ def test_a_leader_announces_a_decision_before_the_next_heartbeat(
         one.deliver = lambda _peer, _data: told.set()
         async with asyncio.timeout(5):
             await told.wait()
-        told = {(peer, message.commit) for peer, message in one.sent()[-2:]}  # type: ignore[union-attr]
-        assert told == {("b", 2), ("c", 2)}
+        assert {(peer, message.commit) for peer, message in one.sent()[-2:]} == {("b", 2), ("c", 2)}  # type: ignore[union-attr]
         assert ANNOUNCE not in one.host._timers
         assert not one.host._timers["heartbeat"].cancelled()
         one.close()
@@ -357,7 +353,8 @@ def test_who_leads_is_told_when_it_changes_and_only_then(station: Run) -> None:
             one.hear("b", Append(1, 0, 0, [], 0, 0))
         one.hear("c", Append(2, 0, 0, [], 0, 0))
         one.hear("c", Append(2, 0, 0, [], 0, 0))
-        assert one.told() == [standing(1, "b", ready=False), standing(2, "c", ready=False)]
+        found = [(0, ""), (1, "b"), (2, "c")]
+        assert one.told() == [standing(term, leader, ready=False) for term, leader in found]
 
     station(work)
 
