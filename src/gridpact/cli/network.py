@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import os
 import shutil
 from collections.abc import Coroutine
 from pathlib import Path
@@ -14,6 +16,7 @@ from gridpact.cli.output import print_json
 from gridpact.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from msgspec import Struct
     from rich.table import Table
 
     from gridpact.node.devnet import Devnet
@@ -35,6 +38,9 @@ def register(app: typer.Typer) -> None:
     app.command()(load)
     signer.command()(allow)
     signer.command()(show)
+    signer.command()(passphrase)
+    signer.command()(rotate)
+    signer.command()(accept)
     app.add_typer(signer, name="signer")
 
 
@@ -100,11 +106,11 @@ async def _watch(network: Devnet, seconds: float | None, *, quiet: bool) -> None
     network.start()
     statuses: list[NodeStatus | None] = []
     loop = asyncio.get_running_loop()
-    ends = None if seconds is None else loop.time() + seconds
     console = Console(stderr=quiet, quiet=quiet)
     try:
         engine = await network.connect()
         await engine.close()
+        ends = None if seconds is None else loop.time() + seconds
         with Live(console=console, auto_refresh=False) as live:
             while ends is None or loop.time() < ends:
                 before = statuses
@@ -133,17 +139,19 @@ def _table(
 ) -> Table:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False)
-    for title in ("validator", "engine", "role"):
-        table.add_column(title)
-    for title in ("term", "height", "blocks/s", "waiting"):
-        table.add_column(title, justify="right")
+    engines = {status.engine for status in statuses if status is not None}
+    title = f"{', '.join(sorted(engines)) or 'starting'} · {len(statuses)} validators"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in ("validator", "role"):
+        table.add_column(name)
+    for name in ("term", "height", "blocks/s", "waiting"):
+        table.add_column(name, justify="right")
     table.add_column("record")
     earlier = dict(zip(network.homes, before, strict=False))
     for name, status in zip(network.homes, statuses, strict=True):
         if status is None:
             up = name in network.running
-            table.add_row(name, "", "starting" if up else "down", "", "", "", "", "")
+            table.add_row(name, "starting" if up else "down", "", "", "", "", "")
             continue
         last = earlier.get(name)
         rate = "" if last is None else f"{(status.height - last.height) / LOOK_S:.0f}"
@@ -152,7 +160,6 @@ def _table(
             role = "leader" if status.leader == name else "follower"
         table.add_row(
             name,
-            status.engine,
             role,
             str(status.term or ""),
             f"{status.height:,}",
@@ -271,8 +278,6 @@ def show(
 
     Example: `gridpact signer show out/devnet/validator-2`
     """
-    import msgspec
-
     from gridpact.node.signing import show as show_signer
 
     shown = show_signer(_signer_folder(home))
@@ -280,15 +285,85 @@ def show(
         "name": shown.settings.name,
         "kind": shown.settings.kind.value,
         "public_key": shown.public.hex(),
-        "position": msgspec.to_builtins(shown.position),
-        "behind": None if shown.behind is None else msgspec.to_builtins(shown.behind),
-        "allowed": None if shown.allowed is None else msgspec.to_builtins(shown.allowed),
+        "position": _as_shown(shown.position),
+        "behind": None if shown.behind is None else _as_shown(shown.behind),
+        "allowed": None if shown.allowed is None else _as_shown(shown.allowed),
     }
     if as_json:
         print_json(facts)
         return
     for name, value in facts.items():
         typer.echo(f"{name:<12} {'no' if value is None else value}")
+
+
+def passphrase(
+    home: Annotated[Path, typer.Argument(help="Folder of a validator that does not run.")],
+) -> None:
+    """Seal a validator's key with a passphrase, or with another one.
+
+    Give it to the validator in GRIDPACT_PASSPHRASE, or in a file: `docs/network.md`.
+
+    Example: `gridpact signer passphrase out/devnet/validator-2`
+    """
+    from gridpact.node.signing import reseal
+
+    reseal(_signer_folder(home), lambda question: getpass.getpass(f"{question}: "))
+    typer.echo("sealed")
+
+
+def rotate(
+    home: Annotated[Path, typer.Argument(help="Folder of a Raft validator.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="File for the statement.")] = Path(
+        "rotation.json"
+    ),
+) -> None:
+    """Make a validator's next key, and a statement about it that its present key signs.
+
+    Nothing changes yet: every validator, this one last, takes it with `gridpact signer accept`.
+
+    Example: `gridpact signer rotate out/devnet/validator-2 -o rotation.json`
+    """
+    import msgspec
+
+    from gridpact.files import write_atomically
+    from gridpact.node.signing import add_key, show
+
+    folder = _signer_folder(home)
+    if show(folder).settings.kind.value != "raft":
+        text = "CometBFT's validators are changed on its chain, not here"
+        raise InputError([Problem(str(home), text)])
+    secret = os.environ.get("GRIDPACT_PASSPHRASE")
+    rotation = add_key(folder, None if secret is None else secret.encode())
+    write_atomically(out, msgspec.json.encode(rotation) + b"\n")
+    typer.echo(f"{out}: key {rotation.number} is {rotation.new_public.hex()}")
+
+
+def accept(
+    home: Annotated[Path, typer.Argument(help="Folder of a Raft validator that does not run.")],
+    statement: Annotated[Path, typer.Argument(help="What `gridpact signer rotate` wrote.")],
+) -> None:
+    """Know a validator by its new key from the next start on.
+
+    Example: `gridpact signer accept out/devnet/validator-1 rotation.json`
+    """
+    import msgspec
+
+    from gridpact.node.raft import accept_rotation
+    from gridpact.node.signing import Rotation
+
+    try:
+        rotation = msgspec.json.decode(statement.read_bytes(), type=Rotation)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise InputError(
+            [Problem(str(statement), f"no statement of a new key: {error}")]
+        ) from error
+    typer.echo(f"{accept_rotation(home, rotation)} has a new key for {home}")
+
+
+def _as_shown(value: Struct) -> dict[str, object]:
+    """Fields by name, bytes in hexadecimal."""
+    fields = {name: getattr(value, name) for name in value.__struct_fields__}
+    return {name: v.hex() if isinstance(v, bytes) else v for name, v in fields.items()}
 
 
 def _signer_folder(home: Path) -> Path:

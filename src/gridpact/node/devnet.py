@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from gridpact.contracts.genesis import Genesis
@@ -21,7 +21,6 @@ NETWORK_ENGINES = (RAFT, WEIGHTED_RAFT, COMETBFT)
 LOG = "validator.log"
 LEDGER = "ledger"
 PROGRAM = (sys.executable, "-m", "gridpact.node")
-"""What runs a validator; its folder follows."""
 STOP_WAITS_S = 15.0
 """How long a validator may take to end when asked to."""
 LOG_LINES = 3
@@ -43,6 +42,7 @@ class Devnet:
         """Nothing runs before `start`."""
         self.homes = {home.name: home for home in homes}
         self.program: Sequence[str] = PROGRAM
+        """What `start` runs, with the folder behind it."""
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @classmethod
@@ -74,8 +74,8 @@ class Devnet:
         """Ledger folder of a validator, the first one when none is named."""
         return self.homes[name or next(iter(self.homes))] / LEDGER
 
-    def start(self, *names: str, environment: Mapping[str, str] | None = None) -> None:
-        """Start these validators, or all, with more in their environment than there is here."""
+    def start(self, *names: str) -> None:
+        """Start these validators, or all."""
         for name in names or self.homes:
             home = self.homes[name]
             with (home / LOG).open("ab") as log:
@@ -84,7 +84,6 @@ class Devnet:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env={**os.environ, **(environment or {})},
                     start_new_session=True,
                 )
 

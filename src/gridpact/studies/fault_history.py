@@ -65,17 +65,19 @@ class HeightRead:
 class Chain:
     """What a ledger holds: where each transaction is."""
 
+    first: int = 1
+    """Height of the first block that is there: above 1 when it began with a snapshot."""
     records: list[bytes] = field(default_factory=list)
-    """Hashes, from height 1 on."""
+    """Hashes, from the first block on."""
     places: dict[bytes, tuple[int, Receipt]] = field(default_factory=dict)
     """(place in the list of all transactions, receipt) by id."""
     lengths: list[int] = field(default_factory=lambda: [0])
-    """Transactions up to each height."""
+    """Transactions up to the block before the first, and up to each after it."""
 
     @property
     def height(self) -> int:
         """Of the last block."""
-        return len(self.records)
+        return self.first - 1 + len(self.records)
 
 
 def read_chain(ledger: Path) -> Chain:
@@ -88,7 +90,9 @@ def read_chain(ledger: Path) -> Chain:
     store = LedgerStore.open(ledger, writable=False)
     try:
         with store.one_moment():
-            for height in range(1, store.height() + 1):
+            base = store.base()
+            chain.first = 1 if base is None else base.first
+            for height in range(chain.first, store.height() + 1):
                 chain.records.append(record_hash(store.record(height)))
                 for row in store.transactions(height):
                     transaction = sha256(row.envelope)
@@ -98,6 +102,11 @@ def read_chain(ledger: Path) -> Chain:
     finally:
         store.close()
     return chain
+
+
+def whole_chain(chains: Mapping[str, Chain]) -> Chain:
+    """The first of those that have the most blocks."""
+    return min(chains.values(), key=lambda chain: chain.first)
 
 
 class History:
@@ -114,13 +123,20 @@ class History:
         """Transactions whose receipts were given."""
         return sum(write.receipt is not None for write in self.writes)
 
-    def lost(self, chain: Chain) -> list[Write]:
-        """Those of them that a ledger does not hold, or with another receipt."""
+    def lost(self, chain: Chain, whole: Chain) -> list[Write]:
+        """Those of them that a ledger does not hold, or with another receipt.
+
+        Args:
+            chain: of the ledger.
+            whole: a ledger with all blocks; what it has before the other one's first is not missed.
+        """
+        before = whole.lengths[chain.first - 1]
         return [
             write
             for write in self.writes
             if write.receipt is not None
             and chain.places.get(write.transaction, (0, None))[1] != write.receipt
+            and not 0 < whole.places.get(write.transaction, (0, None))[0] <= before
         ]
 
     def raised(self, chain: Chain) -> list[Write]:
@@ -132,13 +148,19 @@ class History:
         ]
 
     def violations(self, chains: Mapping[str, Chain]) -> list[str]:
-        """What does not fit the ledgers of all validators, which are at one height."""
+        """What does not fit the ledgers of all validators, which are at one height.
+
+        Args:
+            chains: by validator; one of them has all blocks.
+        """
         found: list[str] = []
-        first = next(iter(chains.values()))
+        first = whole_chain(chains)
         for name, chain in chains.items():
-            if chain.records != first.records:
-                found.append(f"blocks: {name} has other records than {next(iter(chains))}")
-            found += _told(f"lost: {name} does not hold what was acknowledged", self.lost(chain))
+            if chain.records != first.records[chain.first - 1 :]:
+                found.append(f"blocks: {name} has other records than the others")
+            found += _told(
+                f"lost: {name} does not hold what was acknowledged", self.lost(chain, first)
+            )
             found += _told(f"refused, but in a block of {name}", self.raised(chain))
         try:
             check_linearizable(self._by_place(first))

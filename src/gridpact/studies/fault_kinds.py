@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
 
-from gridpact.studies.fault_network import FaultNetwork, clock_library
+from gridpact.studies.fault_network import FaultNetwork
 from gridpact.studies.fault_proxy import HEALTHY, LinkState
 
 LASTS_S = (0.5, 2.5)
@@ -16,6 +16,10 @@ APART_S = (0.0, 0.3)
 """Between two parts of a fault."""
 ENDS_WITHIN_S = 15.0
 """How long a validator may go on when its disk is full, while clients write."""
+ABSENT_BLOCKS = 600
+"""A log keeps no more of what is decided."""
+ABSENT_S = 20.0
+"""Nobody is away for longer."""
 ROOM_BYTES = 64 * 2**10
 """What files may still grow by, at most, when the disk is filled up."""
 CLOCK_JUMP_S = 3 * 86_400
@@ -32,7 +36,7 @@ class Fault:
     act: Act
     """Does the damage and waits as long as it lasts."""
     needs: str = ""
-    """`links` that can be made bad, a `clock` that can be faked; empty: processes only."""
+    """`links` that can be made bad, a `disk` or a `clock` of our own; empty: processes only."""
 
 
 async def _lasts(chance: Random) -> None:
@@ -69,6 +73,21 @@ async def _kill_again(network: FaultNetwork, chance: Random) -> None:
         await _apart(chance)
         network.start(name)
         await asyncio.sleep(chance.uniform(0, 1.5))
+
+
+async def _long_absence(network: FaultNetwork, chance: Random) -> None:
+    """One is away until the others' logs have forgotten what it lacks."""
+    name = await network.follower()
+    await network.kill(name)
+    await network.until_further(ABSENT_BLOCKS, ABSENT_S)
+
+
+async def _lost_ledger(network: FaultNetwork, chance: Random) -> None:
+    """Always of the same validator, so that the others keep the whole chain to compare with."""
+    name = network.names[-1]
+    await network.kill(name)
+    network.lose_ledger(name)
+    await _lasts(chance)
 
 
 async def _kill_all(network: FaultNetwork, chance: Random) -> None:
@@ -191,7 +210,7 @@ async def _full_disk(network: FaultNetwork, chance: Random) -> None:
 async def _clock_jump(network: FaultNetwork, chance: Random) -> None:
     name = await _one(network, chance)
     await network.shut_down(name)
-    await network.start_ahead(name, chance.randrange(-CLOCK_JUMP_S, CLOCK_JUMP_S))
+    network.start_ahead(name, chance.randrange(-CLOCK_JUMP_S, CLOCK_JUMP_S))
     for _ in range(3):
         await asyncio.sleep(chance.uniform(0.5, 1.5))
         network.set_clock(name, chance.randrange(-CLOCK_JUMP_S, CLOCK_JUMP_S))
@@ -227,6 +246,7 @@ FAULTS = (
     Fault("kill-follower", _kill_follower),
     Fault("kill-again", _kill_again),
     Fault("kill-all", _kill_all),
+    Fault("long-absence", _long_absence),
     Fault("pause-leader", _pause_leader),
     Fault("pause-follower", _pause_follower),
     Fault("pause-all", _pause_all),
@@ -242,17 +262,19 @@ FAULTS = (
     Fault("resets", _resets, "links"),
     Fault("slow-links", _slow, "links"),
     Fault("full-disk", _full_disk, "disk"),
+    Fault("lost-ledger", _lost_ledger, "disk"),
     Fault("clock-jump", _clock_jump, "clock"),
     Fault("two-at-once", _two_at_once, "links"),
 )
 
 
 def left_out(network: FaultNetwork) -> dict[str, str]:
-    """Faults that this network or this machine cannot have, each with the reason."""
-    reasons = {}
-    if not network.has_links:
-        reasons["links"] = f"the links of {network.engine} go through no proxy"
-        reasons["disk"] = f"{network.engine} runs a program of its own"
-    if clock_library() is None:
-        reasons["clock"] = "the program faketime is not installed"
-    return {fault.name: reasons[fault.needs] for fault in FAULTS if fault.needs in reasons}
+    """Faults that this network cannot have, each with the reason."""
+    if network.has_links:
+        return {}
+    reasons = {
+        "links": f"the links of {network.engine} go through no proxy",
+        "disk": f"{network.engine} runs a program of its own, whose disk stays as it is",
+        "clock": f"{network.engine} runs a program of its own, whose clock stays as it is",
+    }
+    return {fault.name: reasons[fault.needs] for fault in FAULTS if fault.needs}

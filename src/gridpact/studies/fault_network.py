@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from random import Random
-from time import monotonic, time
+from time import monotonic
 
 import msgspec
 
@@ -24,18 +21,17 @@ from gridpact.node import raft
 from gridpact.node.devnet import Devnet
 from gridpact.node.door import NodeStatus
 from gridpact.node.engines import COMETBFT
+from gridpact.studies.fault_clock import set_clock
 from gridpact.studies.fault_proxy import FaultProxy, LinkState
 
 LOG_BAD = re.compile(rb"Traceback|InvariantError|never retrieved|never awaited")
 """What no validator may write into its log, whatever happens to it."""
-FAR_AHEAD_S = 10**9
-"""To see whether a clock can be faked."""
 STATUS_WAITS_S = 0.5
 """Who has not said by then how it is counts as away."""
 WATCH_S = 0.2
 """How often is asked who leads."""
-CLOCK = "clock"
-"""File in a validator's folder with what its clock is ahead, for the library that fakes it."""
+CLOCKED = (sys.executable, "-m", "gridpact.studies.fault_clock")
+"""What runs a validator with a clock of its own."""
 
 
 class FaultNetwork:
@@ -115,6 +111,17 @@ class FaultNetwork:
         """Anybody who does not lead."""
         leader = await self.leader()
         return self.chance.choice([name for name in self.names if name != leader])
+
+    async def until_further(self, blocks: int, wait_s: float) -> None:
+        """Wait until so many more blocks are decided, or for so long."""
+        first = -1
+        ends_s = monotonic() + wait_s
+        while monotonic() < ends_s:
+            height = max((status.height for status in await self.statuses()), default=-1)
+            first = height if first < 0 else first
+            if first >= 0 and height >= first + blocks:
+                return
+            await asyncio.sleep(WATCH_S)
 
     async def watch(self) -> None:
         """Note who leads, until cancelled."""
@@ -199,6 +206,11 @@ class FaultNetwork:
         _, hard = resource.prlimit(self.devnet.pid(name), resource.RLIMIT_FSIZE)
         resource.prlimit(self.devnet.pid(name), resource.RLIMIT_FSIZE, (limit, hard))
 
+    def lose_ledger(self, name: str) -> None:
+        """Remove the ledger of a validator that does not run."""
+        self.say(f"remove the ledger of {name}")
+        shutil.rmtree(self.devnet.ledger(name), ignore_errors=True)
+
     async def until_ended(self, name: str, wait_s: float) -> int | None:
         """Exit code of a validator that is expected to end; None when it does not in time."""
         self._down.add(name)
@@ -206,31 +218,17 @@ class FaultNetwork:
 
     # Clocks
 
-    async def start_ahead(self, name: str, ahead_s: int) -> None:
+    def start_ahead(self, name: str, ahead_s: int) -> None:
         """Start one whose clock is ahead, or behind; `set_clock` makes it jump."""
         self.set_clock(name, ahead_s)
-        library = clock_library()
-        if library is None:
-            raise FileNotFoundError("libfaketime")
-        self.say(f"start {name}")
-        self.devnet.start(
-            name,
-            environment={
-                "LD_PRELOAD": library,
-                "FAKETIME_TIMESTAMP_FILE": str(self.devnet.homes[name] / CLOCK),
-                "FAKETIME_CACHE_DURATION": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-            },
-        )
-        self._down.discard(name)
+        usual, self.devnet.program = self.devnet.program, CLOCKED
+        self.start(name)
+        self.devnet.program = usual
 
     def set_clock(self, name: str, ahead_s: int) -> None:
         """Set what a clock is ahead."""
         self.say(f"clock of {name} {ahead_s:+d} s")
-        aside = self.devnet.homes[name] / f"{CLOCK}.new"
-        aside.write_text(f"{ahead_s:+d}\n")
-        aside.rename(aside.with_suffix(""))
+        set_clock(self.devnet.homes[name], ahead_s)
 
     # Afterwards
 
@@ -279,19 +277,3 @@ class FaultNetwork:
 
 Pair = tuple[str, str]
 """(who dials, who is reached)"""
-
-
-@cache
-def clock_library() -> str | None:
-    """The library that fakes a process's clock, where its program is installed and works."""
-    program = shutil.which("faketime")
-    if program is None:
-        return None
-    script = "import os, time; print(int(time.time()), os.environ['LD_PRELOAD'])"
-    command = [program, "-f", f"+{FAR_AHEAD_S}", sys.executable, "-c", script]
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        now, library = subprocess.run(  # noqa: S603 - a program that was looked up
-            command, capture_output=True, text=True, timeout=30, check=True
-        ).stdout.split()
-        return library if int(now) > time() + FAR_AHEAD_S / 2 else None
-    return None

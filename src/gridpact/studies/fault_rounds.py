@@ -22,7 +22,7 @@ from gridpact.errors import GridpactError
 from gridpact.node import audit_ledger
 from gridpact.node.devnet import PROGRAM
 from gridpact.studies.fault_clients import SLOTS, FaultClient
-from gridpact.studies.fault_history import History, read_chain
+from gridpact.studies.fault_history import History, read_chain, whole_chain
 from gridpact.studies.fault_kinds import FAULTS, Fault, left_out
 from gridpact.studies.fault_network import FaultNetwork
 from gridpact.studies.workload import Workload
@@ -273,7 +273,8 @@ class _Trial:
                 chains[name] = await asyncio.to_thread(read_chain, ledger)
             except GridpactError as error:
                 return [f"{name}: {error}"]
-        lost = max(len(self._history.lost(chain)) for chain in chains.values())
+        whole = whole_chain(chains)
+        lost = max(len(self._history.lost(chain, whole)) for chain in chains.values())
         tally.lost += lost
         self._report.lost += lost
         return await asyncio.to_thread(self._history.violations, chains)

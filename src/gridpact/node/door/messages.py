@@ -114,16 +114,25 @@ _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
 def framed(message: _Message) -> bytes:
-    """The bytes of a message."""
+    """The bytes of a message.
+
+    Raises:
+        DoorError: too large to be taken at the other end.
+    """
     body = _encoder.encode(message)
+    _check_size(len(body))
     return len(body).to_bytes(4, "big") + body
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
     size = int.from_bytes(await reader.readexactly(4), "big")
+    _check_size(size)
+    return await reader.readexactly(size)
+
+
+def _check_size(size: int) -> None:
     if size > MESSAGE_BYTES_MAX:
         raise DoorError(f"a message of {size} bytes; at most {MESSAGE_BYTES_MAX} are taken")
-    return await reader.readexactly(size)
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request:

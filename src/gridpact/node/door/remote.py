@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
@@ -44,10 +44,17 @@ from gridpact.node.tables import NAMESPACE_BY_NAME
 
 SUBMIT_MAX = 512
 """Transactions in one request."""
+SUBMIT_BYTES = 4 * 2**20
+"""Envelopes and payloads in one request, unless the first alone has more."""
 RETRY_S = 0.1
 """Wait before another door is tried."""
 
 AnswerType = TypeVar("AnswerType", bound=Answer)
+PartType = TypeVar("PartType")
+Item = tuple[bytes, bytes]
+"""(envelope, sealed payload)"""
+HandedIn = tuple[Item, asyncio.Future[Verdict]]
+"""What was handed in, and who waits for the verdict."""
 
 
 class DoorClosedError(DoorError):
@@ -69,13 +76,15 @@ class _Connection:
 
         Raises:
             DoorClosedError: the connection ended first.
+            DoorError: no door takes so large a request.
         """
         if not self.is_open:
             raise DoorClosedError("the door is closed")
         number = next(self._numbers)
+        data = framed(make(number))
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        self._writer.write(framed(make(number)))
+        self._writer.write(data)
         try:
             return await future
         finally:
@@ -114,10 +123,11 @@ class RemoteEngine:
         self._at = 0
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
+        self._closed = False
         self._genesis_hash = b""
-        self._unsent: list[tuple[tuple[bytes, bytes], asyncio.Future[Verdict]]] = []
+        self._unsent: list[HandedIn] = []
         self._sending: set[asyncio.Task[None]] = set()
-        self._items: dict[bytes, tuple[bytes, bytes]] = {}
+        self._items: dict[bytes, Item] = {}
         """What was taken in and not answered yet, by transaction id."""
 
     @classmethod
@@ -132,12 +142,11 @@ class RemoteEngine:
         return engine
 
     async def close(self) -> None:
-        """End the connection; what was handed in stays with the node."""
-        for task in self._sending:
-            task.cancel()
-        await asyncio.gather(*self._sending, return_exceptions=True)
+        """End the connection; what was handed in stays with the node. Who waits is told."""
+        self._closed = True
         if self._connection is not None:
             await self._connection.close()
+        await asyncio.gather(*self._sending, return_exceptions=True)
 
     @property
     def genesis_hash(self) -> bytes:
@@ -200,14 +209,12 @@ class RemoteEngine:
 
     def _send(self) -> None:
         unsent, self._unsent = self._unsent, []
-        for at in range(0, len(unsent), SUBMIT_MAX):
-            task = asyncio.create_task(self._submit(unsent[at : at + SUBMIT_MAX]))
+        for batch in _in_parts(unsent, lambda handed_in: handed_in[0]):
+            task = asyncio.create_task(self._submit(batch))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    async def _submit(
-        self, batch: list[tuple[tuple[bytes, bytes], asyncio.Future[Verdict]]]
-    ) -> None:
+    async def _submit(self, batch: list[HandedIn]) -> None:
         """Hand in a batch; when the door closes before the answer, at the next one."""
         items = [item for item, _ in batch]
         try:
@@ -235,9 +242,15 @@ class RemoteEngine:
                 future.set_result(verdict)
 
     async def _open(self) -> _Connection:
-        """The open door; the next one that opens when it has closed."""
+        """The open door; the next one that opens when it has closed.
+
+        Raises:
+            DoorError: this engine was closed.
+        """
         async with self._connecting:
             while self._connection is None or not self._connection.is_open:
+                if self._closed:
+                    raise DoorError("the connection was closed here; connect again")
                 path = self._doors[self._at % len(self._doors)]
                 try:
                     reader, writer = await asyncio.open_unix_connection(path)
@@ -253,12 +266,28 @@ class RemoteEngine:
         """What another node has taken in and not answered; who knows it already says so."""
         items = list(self._items.values())
         with contextlib.suppress(DoorClosedError):
-            for at in range(0, len(items), SUBMIT_MAX):
-                part = items[at : at + SUBMIT_MAX]
+            for part in _in_parts(items, lambda item: item):
                 await connection.ask(partial(_submission, items=part))
 
 
-def _submission(number: int, items: list[tuple[bytes, bytes]]) -> Submit:
+def _in_parts(
+    all_of_them: list[PartType], item_of: Callable[[PartType], Item]
+) -> Iterator[list[PartType]]:
+    """What is handed in, in requests of a size that doors take."""
+    part: list[PartType] = []
+    size = 0
+    for one in all_of_them:
+        own = sum(map(len, item_of(one)))
+        if part and (len(part) >= SUBMIT_MAX or size + own > SUBMIT_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += own
+    if part:
+        yield part
+
+
+def _submission(number: int, items: list[Item]) -> Submit:
     return Submit(number, items)
 
 

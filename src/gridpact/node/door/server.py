@@ -91,12 +91,11 @@ class Door:
                 while True:
                     request = await read_request(reader)
                     await room.acquire()
-                    if isinstance(request, Submit):  # one after the other: nonces have an order
-                        await self._answer_one(request, writer, room)
-                        continue
                     task = asyncio.create_task(self._answer_one(request, writer, room))
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
+                    if isinstance(request, Submit):  # one after the other: nonces have an order
+                        await asyncio.wait({task})
         except DoorError as error:
             _log.warning("client dismissed", reason=str(error))
         finally:
@@ -107,8 +106,7 @@ class Door:
         self, request: Request, writer: asyncio.StreamWriter, room: asyncio.Semaphore
     ) -> None:
         try:
-            answer = await self._answer(request)
-            writer.write(framed(answer))
+            writer.write(_framed(await self._answer(request)))
             if writer.transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
                 await writer.drain()
         except OSError:
@@ -144,6 +142,9 @@ class Door:
             return Failed(number, problem.where, problem.message)
         except GridpactError as error:
             return Failed(number, "", str(error))
+        except Exception as error:  # noqa: BLE001 - our own bug: who asked must not wait for ever
+            _log.exception("request failed")
+            return Failed(number, "", f"{type(error).__name__}: {error}")
 
     async def _prove(self, number: int, key: str) -> Proved:
         result = await self._engine.query(key)
@@ -151,3 +152,10 @@ class Door:
         if result.entry is not None:
             entry = (result.entry.salt, encode(result.entry.value))
         return Proved(number, encode(result.record), entry, encode(result.proof))
+
+
+def _framed(answer: Answer) -> bytes:
+    try:
+        return framed(answer)
+    except DoorError as error:
+        return framed(Failed(answer.number, "", f"{error}: ask for less at a time"))

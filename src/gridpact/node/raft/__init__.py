@@ -2,6 +2,7 @@
 
 from gridpact.node.raft.homes import (
     RaftSettings,
+    accept_rotation,
     read_settings,
     write_homes,
     write_settings,
@@ -11,6 +12,7 @@ from gridpact.node.raft.validator import RaftValidator, serve
 __all__ = [
     "RaftSettings",
     "RaftValidator",
+    "accept_rotation",
     "read_settings",
     "serve",
     "write_homes",

@@ -58,6 +58,8 @@ YIELD_EVERY = 256
 """Transactions that come in without a pause before the others have their turn."""
 LOOK_S = 0.5
 """How often what waits without a block is looked at and offered again."""
+PATIENT_LOOKS = 10
+"""After so many looks, what was there at the last such time is offered again in any case."""
 READ_WAITS_S = 1.0
 """How long a leader may take to answer a read before somebody is asked again."""
 READS_MAX = 10_000
@@ -132,6 +134,8 @@ class RaftEngine:
         self._phase = ledger.application.phase
         self.transactions: Counter[str] = Counter()
         """In blocks, by verdict."""
+        self._ended = False
+        """Something failed, or it was closed."""
         self._seen = -1
         """Height at the last look."""
         self._looking = asyncio.create_task(self._look())
@@ -145,7 +149,12 @@ class RaftEngine:
         self.fail(StoreError(f"{self.ledger.store.folder}: the engine was stopped"))
 
     def fail(self, error: Exception) -> None:
-        """Nothing more is promised, everybody who waits is told; the first reason stays."""
+        """Nothing more is promised, everybody who waits is told; the first reason stays.
+
+        Nothing more is executed either: the state in memory may be ahead of the disk.
+        """
+        self._ended = True
+        self._todo.clear()
         self._intake.fail(error)
         self._ask_again()
         self._changed.set()
@@ -171,6 +180,7 @@ class RaftEngine:
         if isinstance(candidate, Candidate):
             verdict = self.ledger.application.check_tx(candidate)
             if verdict not in (Verdict.ACCEPTED, Verdict.NONCE_AHEAD):
+                self.ledger.checked.forget([taken.id])
                 self._intake.refuse(taken.id, verdict)
                 return verdict
             self._offer(candidate)
@@ -204,12 +214,16 @@ class RaftEngine:
 
     def told(self, told: Told) -> None:
         """Take what the replica says, in order; what catches up holds the rest back."""
+        if self._ended:
+            return
         self._todo.append(told)
         if self._catching_up is None:
             self._go_on()
 
     def said(self, peer: str, data: bytes) -> None:
         """Take what another validator says beside the protocol."""
+        if self._ended:
+            return
         try:
             message = read_said(data)
         except CodecError as error:
@@ -256,7 +270,9 @@ class RaftEngine:
             self.failed(error)
             return
         self._catching_up = None
-        self._go_on()
+        self._changed.set()  # a snapshot comes without blocks that would do so
+        if not self._ended:
+            self._go_on()
 
     # Blocks
 
@@ -370,7 +386,7 @@ class RaftEngine:
 
     def _propose(self) -> None:
         """Let the next block be decided, if this validator may and there is anything for one."""
-        waits = bool(self._todo) or self._catching_up is not None
+        waits = self._ended or bool(self._todo) or self._catching_up is not None
         if not self.standing.ready or self._proposed or waits:
             return
         wanted = self._weights(self.ledger.application.height)
@@ -385,13 +401,23 @@ class RaftEngine:
         self._network.feed(Propose(self._proposed, encode(block)))
 
     async def _look(self) -> None:
-        """From time to time: whatever has waited without a block is offered again."""
-        while True:
+        """From time to time: whatever has waited without a block is offered again.
+
+        Where blocks go on, only what has waited for long: it may be lost, or there is much.
+        """
+        before: set[bytes] = set()
+        for look in itertools.count(1):
             await asyncio.sleep(LOOK_S)
             height = self.ledger.application.height
             if len(self._intake) and height == self._seen:
                 self._recheck(lambda _sender: True, gaps=True)
                 self._offer_all()
+            elif look % PATIENT_LOOKS == 0:
+                waiting = tuple(self._intake)
+                for one in waiting:
+                    if one.transaction.id in before:
+                        self._offer(self._candidate(one))
+                before = {one.transaction.id for one in waiting}
             self._seen = height
             self._pool.after_block()
             self._propose()

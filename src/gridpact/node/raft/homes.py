@@ -19,7 +19,8 @@ from gridpact.files import sync_folder, write_durably
 from gridpact.node.engines import RAFT, WEIGHTED_RAFT
 from gridpact.node.links import Member, make_identity, write_key
 from gridpact.node.ports import free_ports
-from gridpact.node.signing import Kind, make_key
+from gridpact.node.signing import Kind, check_rotation, make_key, use_key
+from gridpact.node.signing.keyfile import Rotation
 
 NODE = "node.json"
 GENESIS = "genesis.json"
@@ -175,3 +176,32 @@ def read_genesis(home: Path) -> Genesis:
         return genesis_from_json(path.read_bytes(), str(path))
     except OSError as error:
         raise InputError([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
+
+
+def accept_rotation(home: Path, rotation: Rotation) -> str:
+    """Know a member by its new key from the next start on; its own signer takes it into use.
+
+    Args:
+        home: of any validator of the network; it must not run.
+        rotation: what the member's signer has made, signed with the key that is known.
+    Returns:
+        The member's name.
+    Raises:
+        InputError: no member has the old key, or the old key does not vouch for the new one.
+    """
+    settings = read_settings(home)
+    chain = genesis_hash(read_genesis(home))
+    for member in settings.members:
+        known = bytes.fromhex(member.public_key)
+        if check_rotation(rotation, chain=chain, name=member.name, known=known):
+            break
+    else:
+        text = "is of no member: nobody has its old key, or that key has not signed it"
+        raise InputError([Problem("rotation", text)])
+    changed = msgspec.structs.replace(member, public_key=rotation.new_public.hex())
+    members = [changed if one is member else one for one in settings.members]
+    settings = msgspec.structs.replace(settings, members=members)
+    if member.name == settings.name:
+        use_key(home / SIGNER, rotation.number)
+    write_settings(home, settings)
+    return member.name

@@ -20,6 +20,7 @@ from gridpact.node.engines import engine_state, stored_engine
 from gridpact.node.raft.blocks import Block, Point, proposal_of
 from gridpact.node.signature_worker import verify_signature
 from gridpact.node.store import LedgerStore
+from gridpact.node.tables import translated
 
 
 class Replicated:
@@ -42,10 +43,12 @@ class Replicated:
         """Decided blocks that were not executed."""
 
     def _load(self, store: LedgerStore) -> None:
+        self.store = store
         if store.height() and stored_engine(store) != self._engine:
             text = f"was made by another engine than {self._engine}; begin with an empty folder"
             raise InputError([Problem(str(store.folder), text)])
-        self.store = store
+        with translated(store.folder):
+            _remove(_aside(store.folder))  # after a crash, nobody else would
         state = engine_state(store.genesis, self._engine)
         self.application = Application(store.genesis, state, verify_signature)
         catch_up(self.application, store)
@@ -53,16 +56,19 @@ class Replicated:
     def begin_with(self, folder: Path) -> None:
         """Go on with the ledger in another folder, which takes the place of this one.
 
-        A crash in between leaves no ledger or the new one: then the next start gets it again.
+        A crash leaves this ledger, none or the new one, never a part of one: with none, the next
+        start gets it again.
 
         Raises:
             StoreError: the disk refused.
         """
         place = self.store.folder
         self.store.close()
-        shutil.rmtree(place)
-        folder.rename(place)
-        sync_folder(place.parent)
+        with translated(place):
+            _remove(_aside(place))
+            place.rename(_aside(place))
+            folder.rename(place)
+            sync_folder(place.parent)
         self._load(LedgerStore.open(place))
 
     @property
@@ -130,3 +136,13 @@ class Replicated:
     def close(self) -> None:
         """Give the folder free."""
         self.store.close()
+
+
+def _aside(place: Path) -> Path:
+    """Where a ledger goes that another one takes the place of."""
+    return place.with_name(f"{place.name}.old")
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -37,7 +37,9 @@ PARTS_MAX = 8_192
 ANSWER_WAITS_S = 3.0
 """How long a peer may take to answer before the next one is asked."""
 SNAPSHOT_WAITS_S = 30.0
-"""The same for the first part of a snapshot, which has to be taken first."""
+"""The same once all have been asked: one of them may have to take a snapshot first."""
+RETRY_S = 0.1
+"""Wait before all are asked again, when nobody had anything."""
 
 _log = structlog.get_logger(__name__)
 
@@ -73,14 +75,23 @@ class LedgerSync:
         """Return when the ledger is at this point or beyond.
 
         Raises:
-            StoreError: the ledger has another record at this height, or the disk refused.
+            StoreError: the ledger has another record at this height, there is nobody to ask, or
+                the disk refused.
         """
         _log.info("catching up", here=self._ledger.application.height, to=point.height)
         turn = 0
         while self._ledger.application.height < point.height:
+            if not self._peers:
+                raise StoreError(
+                    f"{self._ledger.store.folder}: ends before block {point.height}, and there is "
+                    "nobody else to get it from; restore a copy"
+                )
             peer = self._peers[turn % len(self._peers)]
-            if not await self._from(peer, point):
+            wait_s = ANSWER_WAITS_S if turn < len(self._peers) else SNAPSHOT_WAITS_S
+            if not await self._from(peer, wait_s):
                 turn += 1
+                if turn % len(self._peers) == 0:
+                    await asyncio.sleep(RETRY_S)
         here = self._ledger.point
         if here.height == point.height and here.record != point.record:
             raise StoreError(
@@ -89,10 +100,10 @@ class LedgerSync:
             )
         _log.info("caught up", here=here.height)
 
-    async def _from(self, peer: str, point: Point) -> bool:
+    async def _from(self, peer: str, wait_s: float) -> bool:
         """Take what a peer gives; whether the ledger got further by it."""
         before = self._ledger.application.height
-        answer = await self._ask(peer, BlocksAsked(before + 1), SNAPSHOT_WAITS_S)
+        answer = await self._ask(peer, BlocksAsked(before + 1), wait_s)
         if isinstance(answer, BlocksSent):
             for block in answer.blocks:
                 result = self._ledger.execute(block)
@@ -168,13 +179,12 @@ class LedgerSync:
             self._taking = None
 
     def _give_part(self, peer: str, height: int, part: int) -> None:
-        if self._snapshot is None or self._snapshot[0] != height:
+        held, data = self._snapshot or (-1, b"")
+        parts = -(-len(data) // PART_BYTES)
+        if held != height or part >= parts:
             self._send(peer, BlocksSent([]))
             return
-        data = self._snapshot[1]
-        parts = -(-len(data) // PART_BYTES)
-        if part < parts:
-            at = part * PART_BYTES
-            self._send(peer, SnapshotSent(height, part, parts, data[at : at + PART_BYTES]))
-        if part + 1 >= parts:
+        at = part * PART_BYTES
+        self._send(peer, SnapshotSent(height, part, parts, data[at : at + PART_BYTES]))
+        if part + 1 == parts:
             self._snapshot = None

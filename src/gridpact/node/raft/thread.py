@@ -76,14 +76,13 @@ class NetworkThread:
         await self._started
 
     async def close(self) -> None:
-        """Stop and wait until the thread has ended."""
+        """Stop and wait until the thread has ended; only failures are heard from now on."""
         if self._home is None:
             self._loop.close()
         else:
+            self._home.end()
             self._call_thread(self._end.set)
             await asyncio.to_thread(self._thread.join)
-        if self._home is not None:
-            self._home.end()
 
     def feed(self, event: Event) -> None:
         """Give the replica an event, soon; nothing happens once the thread has ended."""
@@ -110,12 +109,16 @@ class NetworkThread:
 
     def failed(self, error: Exception) -> None:
         """Hand on what makes further work impossible, and stop."""
-        self._call_home(self._failed_to, error)
+        self._call_failed(error)
         self._end.set()
 
     def _call_home(self, call: Callable[..., object], *arguments: object) -> None:
         if self._home is not None:
             self._home.put(partial(call, *arguments))
+
+    def _call_failed(self, error: Exception) -> None:
+        if self._home is not None:
+            self._home.put(partial(self._failed_to, error), always=True)
 
     def _feed(self, event: Event) -> None:
         if self._host is not None:
@@ -126,7 +129,7 @@ class NetworkThread:
             with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
                 runner.run(self._live())
         except Exception as error:  # noqa: BLE001 - told to whoever started the thread
-            self._call_home(self._failed_to, error)
+            self._call_failed(error)
 
     async def _live(self) -> None:
         self._loop.set_exception_handler(self._unhandled)
@@ -169,12 +172,12 @@ class _Calls:
         self._calls: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
         self._woken = self._ended = False
-        """`_take` is going to run; nothing is taken any more."""
+        """`_take` is going to run; only what is to be done always is taken."""
 
-    def put(self, call: Callable[[], object]) -> None:
-        """From any thread."""
+    def put(self, call: Callable[[], object], *, always: bool = False) -> None:
+        """From any thread; nothing after the end, unless it is to be done always."""
         with self._lock:
-            if self._ended or self._loop.is_closed():
+            if (self._ended and not always) or self._loop.is_closed():
                 return
             self._calls.append(call)
             woken, self._woken = self._woken, True

@@ -1,8 +1,8 @@
 """Keys at rest, and a signer in a process of its own that only moves forward."""
 
 from gridpact.node.signing.client import Ed25519Verifier, SignerClient, is_withheld
-from gridpact.node.signing.folder import Kind, add_key, allow, make_key, show, use_key
-from gridpact.node.signing.keyfile import change_passphrase, check_rotation
+from gridpact.node.signing.folder import Kind, add_key, allow, make_key, reseal, show, use_key
+from gridpact.node.signing.keyfile import Rotation, check_rotation
 from gridpact.node.signing.process import SignerProcess
 from gridpact.node.signing.raft_signer import passed
 from gridpact.node.signing.refusals import SignerGoneError, SignerRefusedError
@@ -10,17 +10,18 @@ from gridpact.node.signing.refusals import SignerGoneError, SignerRefusedError
 __all__ = [
     "Ed25519Verifier",
     "Kind",
+    "Rotation",
     "SignerClient",
     "SignerGoneError",
     "SignerProcess",
     "SignerRefusedError",
     "add_key",
     "allow",
-    "change_passphrase",
     "check_rotation",
     "is_withheld",
     "make_key",
     "passed",
+    "reseal",
     "show",
     "use_key",
 ]

@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -21,6 +22,8 @@ from gridpact.node.signing.cometbft_signer import CometbftPosition
 from gridpact.node.signing.keyfile import (
     Effort,
     Rotation,
+    change_passphrase,
+    is_sealed,
     key_path,
     new_key,
     public_key,
@@ -218,3 +221,21 @@ def _first(kind: Kind) -> RaftPosition | CometbftPosition:
 
 def _write_settings(folder: Path, settings: Settings) -> None:
     write_privately(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)) + b"\n")
+
+
+def reseal(folder: Path, ask: Callable[[str], str]) -> None:
+    """Seal the key in use with another passphrase.
+
+    Args:
+        folder: of the signer, which should not run.
+        ask: asks a person; an empty new passphrase is refused.
+    Raises:
+        InputError: the old passphrase is wrong, or the new one was not repeated.
+        StoreError: the disk refused; the old file is still there.
+    """
+    path = key_path(folder, read_settings(folder).key)
+    old = ask(f"Passphrase of {path}").encode() if is_sealed(path) else None
+    new, again = ask("New passphrase"), ask("The same again")
+    if new != again:
+        raise InputError([Problem(str(path), "the new passphrase was not repeated; try again")])
+    change_passphrase(path, old, new.encode())
