@@ -49,15 +49,15 @@ class Recorder:
         """What the replica was given and has not answered yet."""
         self._signatures: list[bytes] = []
         self._verdicts: list[bool] = []
-        self._path, self._size = home / TRACE, 0
+        self.path, self._size = home / TRACE, 0
         self._file = -1
         """Its descriptor; -1 once it has ended."""
         for number in count(1):
             try:
-                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 break
             except FileExistsError:
-                self._path = home / f"{TRACE}-{number}"
+                self.path = home / f"{TRACE}-{number}"
             except OSError as error:
                 self._end(error.strerror)
                 break
@@ -115,7 +115,7 @@ class Recorder:
             self._end(error.strerror)
 
     def _end(self, why: str | None) -> None:
-        _log.warning("trace ends", path=str(self._path), reason=why)
+        _log.warning("trace ends", path=str(self.path), reason=why)
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
