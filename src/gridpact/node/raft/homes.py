@@ -19,8 +19,8 @@ from gridpact.files import sync_folder, write_durably
 from gridpact.node.engines import RAFT, WEIGHTED_RAFT
 from gridpact.node.links import Member, make_identity, write_key
 from gridpact.node.ports import free_ports
-from gridpact.node.signing import Kind, check_rotation, make_key, use_key
-from gridpact.node.signing.keyfile import Rotation
+from gridpact.node.signing import Kind, make_key, use_key
+from gridpact.node.signing.keyfile import Rotation, check_rotation
 
 NODE = "node.json"
 GENESIS = "genesis.json"

@@ -119,7 +119,7 @@ class Host:
         self._position = position
         self._first = replica.log.snapshot.configuration
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._standing = Standing(0, "", ready=False)
+        self._standing = Standing(0, "", ready=False, weights=_weights(replica))
         self._announced = replica.commit
         """Up to here the others have been told what is decided."""
         self._ended = False
@@ -222,9 +222,7 @@ class Host:
         if ready and replica.commit > self._announced and ANNOUNCE not in self._timers:
             later = asyncio.get_running_loop().call_later(ANNOUNCE_S, self._announce)
             self._timers[ANNOUNCE] = later
-        voters = replica.membership.configuration.voters
-        weights = tuple((voter.name, voter.weight) for voter in voters)
-        standing = Standing(replica.term, replica.leader, ready, weights)
+        standing = Standing(replica.term, replica.leader, ready, _weights(replica))
         if standing != self._standing:
             self._standing = standing
             self._tell(standing)
@@ -236,6 +234,11 @@ class Host:
         if replica.role is Role.LEADER and replica.commit == replica.log.last_index:
             self._announced = replica.commit
             self.feed(TimerFired(HEARTBEAT))
+
+
+def _weights(replica: RaftReplica) -> tuple[tuple[str, int], ...]:
+    voters = replica.membership.configuration.voters
+    return tuple((voter.name, voter.weight) for voter in voters)
 
 
 def _now_ms() -> int:

@@ -39,6 +39,10 @@ from gridpact.node.signing import SignerRefusedError
 Run = Callable[[Callable[[Station], None]], None]
 
 
+def standing(term: int, leader: str, *, ready: bool) -> Standing:
+    return Standing(term, leader, ready, (("a", 1), ("b", 1), ("c", 1)))
+
+
 class Clock:
     """Milliseconds that pass when a test says so."""
 
@@ -89,7 +93,7 @@ def lead(one: Station, clock: Clock) -> None:
     one.hear(
         "b", AppendReply(term, accepted=True, index=one.host.replica.log.last_index, question=0)
     )
-    assert one.host._standing == Standing(term, "a", ready=True)
+    assert one.host._standing == standing(term, "a", ready=True)
 
 
 def kinds(calls: list[tuple[str, object]]) -> list[str]:
@@ -119,7 +123,7 @@ def test_entries_are_durable_and_noted_before_they_are_confirmed(station: Run) -
         assert one.told() == [
             Decide(1, b"entry 1", Finality.CRASH),
             Decide(2, b"entry 2", Finality.CRASH),
-            Standing(1, "b", ready=False),
+            standing(1, "b", ready=False),
         ]
 
     station(work)
@@ -207,7 +211,7 @@ def test_a_restarted_host_goes_on_from_its_log(tmp_path: Path) -> None:
         again = Station(tmp_path / "a")
         assert (again.begun.term, again.begun.index) == (1, 3)
         again.host.start()
-        assert again.told() == [Restore(2, b"snapshot of 2"), Standing(1, "", ready=False)]
+        assert again.told() == [Restore(2, b"snapshot of 2"), standing(1, "", ready=False)]
         again.hear("b", Append(1, 3, 1, [], 3, 0))
         assert Decide(3, b"entry 3", Finality.CRASH) in again.told()
         again.close()
@@ -332,7 +336,8 @@ def test_a_leader_announces_a_decision_before_the_next_heartbeat(
         one.deliver = lambda _peer, _data: told.set()
         async with asyncio.timeout(5):
             await told.wait()
-        assert {(peer, message.commit) for peer, message in one.sent()[-2:]} == {("b", 2), ("c", 2)}  # type: ignore[union-attr]
+        told = {(peer, message.commit) for peer, message in one.sent()[-2:]}  # type: ignore[union-attr]
+        assert told == {("b", 2), ("c", 2)}
         assert ANNOUNCE not in one.host._timers
         assert not one.host._timers["heartbeat"].cancelled()
         one.close()
@@ -350,7 +355,7 @@ def test_who_leads_is_told_when_it_changes_and_only_then(station: Run) -> None:
             one.hear("b", Append(1, 0, 0, [], 0, 0))
         one.hear("c", Append(2, 0, 0, [], 0, 0))
         one.hear("c", Append(2, 0, 0, [], 0, 0))
-        assert one.told() == [Standing(1, "b", ready=False), Standing(2, "c", ready=False)]
+        assert one.told() == [standing(1, "b", ready=False), standing(2, "c", ready=False)]
 
     station(work)
 
@@ -359,15 +364,15 @@ def test_a_leader_is_ready_when_its_whole_log_is_decided(station: Run, clock: Cl
     def work(one: Station) -> None:
         stand(one, clock)
         one.hear("b", VoteReply(1, granted=True, trial=False))
-        assert one.told()[-1] == Standing(1, "a", ready=False)
+        assert one.told()[-1] == standing(1, "a", ready=False)
         one.hear("b", AppendReply(1, accepted=True, index=1, question=0))
-        assert one.told()[-1] == Standing(1, "a", ready=True)
+        assert one.told()[-1] == standing(1, "a", ready=True)
         one.host.feed(Propose(7, b"block"))
-        assert one.told()[-1] == Standing(1, "a", ready=False)
+        assert one.told()[-1] == standing(1, "a", ready=False)
         one.hear("c", AppendReply(1, accepted=True, index=2, question=0))
         assert one.told()[-2:] == [
             Decide(2, b"block", Finality.CRASH),
-            Standing(1, "a", ready=True),
+            standing(1, "a", ready=True),
         ]
 
     station(work)
