@@ -28,7 +28,6 @@ GENESIS = "genesis.json"
 LINK_KEY = "link.key"
 LEDGER = "ledger"
 WAL = "raft.wal"
-TRACE = "trace"
 SIGNER = "signer"
 """Files and folders of a validator."""
 PUBLIC_KEY_BYTES = 32

@@ -78,6 +78,16 @@ class Guard(Protocol):
         """The own log is durable up to here; what depends on it will be sent."""
 
 
+class Recorder(Protocol):
+    """Writes down what a replica is given and does."""
+
+    def given(self, now_ms: int, event: Event | None) -> None:
+        """It is given an event, or started."""
+
+    def did(self, effects: list[Effect]) -> None:
+        """This is its answer; nothing of it has been done yet."""
+
+
 class Host:
     """Drives one replica on the event loop that it is used from."""
 
@@ -103,8 +113,8 @@ class Host:
         self.replica = replica
         self.suspected = 0
         """Messages that broke the protocol."""
-        self.recorder: Callable[[int, Event], None] | None = None
-        """Told of every event, to replay them."""
+        self.recorder: Recorder | None = None
+        """Told of every step before anything of it is done, to replay them."""
         self._wal, self._link, self._guard, self._tell = wal, link, guard, tell
         self._position = position
         self._first = replica.log.snapshot.configuration
@@ -116,7 +126,7 @@ class Host:
 
     def start(self) -> None:
         """Begin from what is durable."""
-        self._do(self.replica.start(_now_ms()))
+        self._do(self._step(None))
 
     def stop(self) -> None:
         """Nothing is taken, sent or told any more, whatever still comes."""
@@ -138,14 +148,22 @@ class Host:
         """
         if self._ended:
             return
-        now_ms = _now_ms()
-        if self.recorder is not None:
-            self.recorder(now_ms, event)
         try:
-            self._do(self.replica.step(event, now_ms))
+            self._do(self._step(event))
         except BaseException:
             self.stop()
             raise
+
+    def _step(self, event: Event | None) -> list[Effect]:
+        """What the replica says to an event, or says first."""
+        now_ms = _now_ms()
+        if self.recorder is not None:
+            self.recorder.given(now_ms, event)
+        replica = self.replica
+        effects = replica.start(now_ms) if event is None else replica.step(event, now_ms)
+        if self.recorder is not None:
+            self.recorder.did(effects)
+        return effects
 
     def _do(self, effects: list[Effect]) -> None:
         todo = deque(effects)
@@ -155,10 +173,7 @@ class Host:
                 self._link.send(effect.peer, effect.data)
             elif isinstance(effect, Persist):
                 self._persist(effect)
-                now_ms = _now_ms()
-                if self.recorder is not None:
-                    self.recorder(now_ms, Persisted(effect.token))
-                todo.extend(self.replica.step(Persisted(effect.token), now_ms))
+                todo.extend(self._step(Persisted(effect.token)))
             elif isinstance(effect, SetTimer):
                 self._set_timer(effect)
             elif isinstance(effect, CancelTimer):

@@ -306,15 +306,13 @@ def test_timers_are_set_again_and_cancelled(station: Run, clock: Clock) -> None:
 def test_a_timer_that_runs_out_is_told_to_the_replica(tmp_path: Path) -> None:
     async def work() -> None:
         one = Station(tmp_path / "a")
-        events: list[object] = []
-        one.host.recorder = lambda _now_ms, event: events.append(event)
         one.host.start()
         asked = asyncio.Event()
         one.deliver = lambda _peer, _data: asked.set()
         async with asyncio.timeout(5):
             await asked.wait()
         one.close()
-        assert TimerFired("election") in events
+        assert TimerFired("election") in [step.event for step in one.given()]
         assert {peer for peer, _ in one.sent()} == {"b", "c"}
 
     asyncio.run(work())
@@ -408,12 +406,11 @@ def test_what_breaks_the_protocol_is_counted_and_changes_nothing(
 
 def test_every_event_is_recorded_with_its_time(station: Run, clock: Clock) -> None:
     def work(one: Station) -> None:
-        events: list[tuple[int, object]] = []
-        one.host.recorder = lambda now_ms, event: events.append((now_ms, event))
         frame = framing("b").seal(VoteRequest(1, 0, 0, trial=False, asked_to=False), "a")
         one.host.received("b", frame)
-        token = events[1][1]
-        assert isinstance(token, Persisted)
-        assert events == [(clock.now_ms, Received("b", frame)), (clock.now_ms, token)]
+        started, received, persisted = [(step.now_ms, step.event) for step in one.given()]
+        assert started == (clock.now_ms, None)
+        assert received == (clock.now_ms, Received("b", frame))
+        assert persisted == (clock.now_ms, Persisted(1))
 
     station(work)
