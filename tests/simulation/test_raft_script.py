@@ -48,7 +48,7 @@ class Script:
         for name in NAMES:
             self.keys.signer(name)
         self.world = World(NAMES, self.make, network, Random(1), disk_us=100)
-        self.world.watch = self.watch = RaftWatch(self.world)
+        self.world.watch = self.watch = RaftWatch(self.world.by_name)
         self.hosts = dict(zip(NAMES, self.world.hosts, strict=True))
         for host in self.world.hosts:
             self.world.start(host)

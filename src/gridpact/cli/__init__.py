@@ -18,6 +18,7 @@ from gridpact.cli import (
     network,
     network_faults,
     personal,
+    replay,
     run,
     simulate,
     speed,
@@ -67,6 +68,7 @@ for module in (
     faults,
     network_faults,
     simulate,
+    replay,
     study,
 ):
     module.register(app)

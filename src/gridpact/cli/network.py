@@ -55,6 +55,9 @@ def devnet(
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove an earlier network in --out first.")
     ] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Validators record what `gridpact replay` plays again.")
+    ] = False,
     seconds: Annotated[
         float | None, typer.Option(help="Stop by itself after so long; else with Ctrl-C.")
     ] = None,
@@ -76,6 +79,11 @@ def devnet(
         problems.append(Problem("--validators", f"{validators} is not in 1..{VALIDATORS_MAX}"))
     if seconds is not None and not seconds > 0:
         problems.append(Problem("--seconds", f"{seconds} is not above 0"))
+    if trace and engine == "cometbft":
+        problems.append(Problem("--trace", "only Rafts are recorded; choose --engine raft"))
+    if trace and not replace and out.exists() and any(out.iterdir()):
+        text = f"{out} is a network already; --replace it, or set trace in each node.json"
+        problems.append(Problem("--trace", text))
     if problems:
         raise InputError(problems)
     from gridpact.studies.load import found_network, load_network
@@ -86,7 +94,7 @@ def devnet(
     if out.exists() and any(out.iterdir()):
         network = found_network(out)
     else:
-        network = load_network(out, engine, validators)
+        network = load_network(out, engine, validators, trace=trace)
     asyncio.run(_watch(network, seconds, quiet=as_json))
 
 

@@ -12,29 +12,29 @@ from typing import Protocol
 
 import msgspec
 
-# Events
+# Events. Like effects, they have tags for the traces that hosts write.
 
 
-class Received(msgspec.Struct, frozen=True, gc=False):
+class Received(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """Bytes that came over the link of a peer; nothing about them is known to be true."""
 
     peer: str
     data: bytes
 
 
-class TimerFired(msgspec.Struct, frozen=True, gc=False):
+class TimerFired(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """A timer that was set has run out."""
 
     timer: str
 
 
-class Persisted(msgspec.Struct, frozen=True, gc=False):
+class Persisted(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """The records of a `Persist` are durable."""
 
     token: int
 
 
-class Propose(msgspec.Struct, frozen=True, gc=False):
+class Propose(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """A client wants this decided. The answer is a `Decide` with its payload, or `Refused`."""
 
     token: int
@@ -42,19 +42,19 @@ class Propose(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
 
 
-class ReadRequest(msgspec.Struct, frozen=True, gc=False):
+class ReadRequest(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """A client wants to read what is decided now. The answer is `ReadReady` or `Refused`."""
 
     token: int
 
 
-class TransferLeadership(msgspec.Struct, frozen=True, gc=False):
+class TransferLeadership(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """The host wants somebody else to lead."""
 
     target: str
 
 
-class Reconfigure(msgspec.Struct, frozen=True, gc=False):
+class Reconfigure(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """The application has computed other voting weights; the leader lets them be decided."""
 
     token: int
@@ -62,7 +62,7 @@ class Reconfigure(msgspec.Struct, frozen=True, gc=False):
     """(member, weight), by name."""
 
 
-class Compact(msgspec.Struct, frozen=True, gc=False):
+class Compact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """The host has taken a snapshot of everything decided up to a height."""
 
     height: int
@@ -72,28 +72,28 @@ class Compact(msgspec.Struct, frozen=True, gc=False):
 # Effects
 
 
-class Persist(msgspec.Struct, frozen=True, gc=False):
+class Persist(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """Make records durable, in this order, before anything that follows."""
 
     records: tuple[bytes, ...]
     token: int
 
 
-class Send(msgspec.Struct, frozen=True, gc=False):
+class Send(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """Bytes for one peer; they may be lost, delayed, doubled."""
 
     peer: str
     data: bytes
 
 
-class SetTimer(msgspec.Struct, frozen=True, gc=False):
+class SetTimer(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """Start a timer, or start it again from now."""
 
     timer: str
     delay_ms: int
 
 
-class CancelTimer(msgspec.Struct, frozen=True, gc=False):
+class CancelTimer(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """Stop a timer; one that does not run stays so."""
 
     timer: str
@@ -112,7 +112,7 @@ class Finality(Enum):
     """becomes the firmer the more decisions follow."""
 
 
-class Decide(msgspec.Struct, frozen=True, gc=False):
+class Decide(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """This payload is decided at this height.
 
     Heights rise; those in between belong to entries of the protocol itself.
@@ -123,21 +123,21 @@ class Decide(msgspec.Struct, frozen=True, gc=False):
     finality: Finality
 
 
-class Restore(msgspec.Struct, frozen=True, gc=False):
+class Restore(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """Everything decided up to a height, as a snapshot: it takes the place of the state."""
 
     height: int
     data: bytes
 
 
-class ReadReady(msgspec.Struct, frozen=True, gc=False):
+class ReadReady(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """Reading what is decided up to this height is linearizable for this request."""
 
     token: int
     height: int
 
 
-class Refused(msgspec.Struct, frozen=True, gc=False):
+class Refused(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """A request that this replica cannot serve now."""
 
     token: int
@@ -160,7 +160,7 @@ class Reason(Enum):
     """What no replica that follows the protocol can have sent."""
 
 
-class Suspect(msgspec.Struct, frozen=True, gc=False):
+class Suspect(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """A peer broke the protocol; what it sent was dropped and nothing else changed."""
 
     peer: str

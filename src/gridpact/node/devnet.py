@@ -46,13 +46,14 @@ class Devnet:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @classmethod
-    def create(cls, folder: Path, genesis: Genesis, engine: str) -> Devnet:
+    def create(cls, folder: Path, genesis: Genesis, engine: str, *, trace: bool = False) -> Devnet:
         """Folders for all validators of a genesis.
 
         Args:
             folder: empty or absent.
             genesis: of the chain.
             engine: one of `NETWORK_ENGINES`.
+            trace: whether Rafts write down what `gridpact.sim.replay` plays again.
         Raises:
             InputError: no such engine, the folder is not empty, or CometBFT is not installed.
         """
@@ -62,7 +63,7 @@ class Devnet:
         if engine == COMETBFT:
             cometbft.find_program()
             return cls(cometbft.write_homes(folder, genesis))
-        return cls(raft.write_homes(folder, genesis, engine=engine))
+        return cls(raft.write_homes(folder, genesis, engine=engine, trace=trace))
 
     @property
     def doors(self) -> list[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -18,7 +18,7 @@ from gridpact.consensus.raft.records import Entries, RaftRecord, Snapshot, Vote
 from gridpact.consensus.raft.replica import UNDECIDED_MAX
 from gridpact.consensus.shape import Decide, Persist, Restore
 from gridpact.sim.quorums import QuorumWatch
-from gridpact.sim.world import Host, Violation, World
+from gridpact.sim.world import Host, Violation
 
 UNKNOWN = -1
 _LEADER = Role.LEADER
@@ -47,10 +47,14 @@ class Watched:
 
 
 class RaftWatch:
-    """Always on: see `Watch`."""
+    """Always on: see `Watch`.
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    Args:
+        by_name: all hosts, by the name of their replica.
+    """
+
+    def __init__(self, by_name: Mapping[str, Sequence[Host]]) -> None:
+        self._by_name = by_name
         self.leaders: dict[int, str] = {}
         """By term."""
         self.terms: list[int] = []
@@ -66,7 +70,7 @@ class RaftWatch:
         """(term of the predecessor, payload) by index << 40 | term."""
         self._decided_in: dict[int, int] = {}
         """Highest index by the term whose leader decided it."""
-        self._quorums = QuorumWatch([host.name for host in world.hosts])
+        self._quorums = QuorumWatch(list(by_name))
 
     # Steps
 
@@ -121,7 +125,7 @@ class RaftWatch:
                 )
         supporters = replica.supporters()
         for name in supporters:
-            votes = [voter.watched.vote for voter in self._world.by_name[name] if voter.watched]
+            votes = [voter.watched.vote for voter in self._by_name[name] if voter.watched]
             if not any(vote[0] > term or vote == (term, host.name) for vote in votes):
                 raise Violation(
                     "votes are durable", f"{name} for {host.name} in term {term}; disk: {votes}"
@@ -174,7 +178,7 @@ class RaftWatch:
 
     def _still_there(self, leader: str, later: int, index: int, term: int) -> None:
         """A decision of an old leader must be in the log of one elected meanwhile."""
-        for host in self._world.by_name[leader]:
+        for host in self._by_name[leader]:
             seen = host.watched
             if host.alive and seen.led == later:
                 held = host.replica.log.term_at(index)
@@ -185,7 +189,7 @@ class RaftWatch:
                     )
 
     def _is_durable(self, name: str, index: int, term: int) -> bool:
-        for host in self._world.by_name.get(name, ()):
+        for host in self._by_name.get(name, ()):
             durable = host.watched.durable if host.watched else ()
             if index <= len(durable) and durable[index - 1] in {term, UNKNOWN}:
                 return True

@@ -73,7 +73,7 @@ class Trial:
         self.world = World(
             plan.names, self._make, plan.network, random, disk_us=plan.disk_us, ppm=plan.ppm
         )
-        self.watch = RaftWatch(self.world)
+        self.watch = RaftWatch(self.world.by_name)
         self.world.watch = self.watch
         self.world.compact_every = plan.compact_every
         self.clients = ClosedClients(

@@ -55,14 +55,19 @@ def _population(validators: Sequence[str]) -> Workload:
     return Workload(SEED, MEMBERS, orders_per_slot=ORDERS_PER_SLOT, validators=validators)
 
 
-def load_network(folder: Path, engine: str, validators: int) -> Devnet:
+def load_network(folder: Path, engine: str, validators: int, *, trace: bool = False) -> Devnet:
     """Folders of a network that load can be put on; its parties' keys come from a seed.
 
+    Args:
+        folder: empty or absent.
+        engine: see `Devnet.create`.
+        validators: how many.
+        trace: see `Devnet.create`.
     Raises:
         InputError: the folder is not empty, or there is no such engine.
     """
     workload = _population(validator_names(validators))
-    return Devnet.create(folder, workload.genesis, engine)
+    return Devnet.create(folder, workload.genesis, engine, trace=trace)
 
 
 def found_network(folder: Path) -> Devnet:

@@ -132,10 +132,10 @@ class RaftEngine:
         self._changed = asyncio.Event()
         """Set at each change of leader or height, for those who wait for one."""
         self._phase = ledger.application.phase
-        self.transactions: Counter[str] = Counter()
-        """In blocks, by verdict."""
         self._ended = False
         """Something failed, or it was closed."""
+        self.transactions: Counter[str] = Counter()
+        """In blocks, by verdict."""
         self._seen = -1
         """Height at the last look."""
         self._looking = asyncio.create_task(self._look())

@@ -19,15 +19,15 @@ from gridpact.files import sync_folder, write_durably
 from gridpact.node.engines import RAFT, WEIGHTED_RAFT
 from gridpact.node.links import Member, make_identity, write_key
 from gridpact.node.ports import free_ports
-from gridpact.node.signing import Kind, check_rotation, make_key, use_key
-from gridpact.node.signing.keyfile import Rotation
+from gridpact.node.raft.blocks import BLOCK_BYTES_MAX, ITEM_BYTES
+from gridpact.node.signing import Kind, make_key, use_key
+from gridpact.node.signing.keyfile import Rotation, check_rotation
 
 NODE = "node.json"
 GENESIS = "genesis.json"
 LINK_KEY = "link.key"
 LEDGER = "ledger"
 WAL = "raft.wal"
-TRACE = "trace"
 SIGNER = "signer"
 """Files and folders of a validator."""
 PUBLIC_KEY_BYTES = 32
@@ -116,11 +116,13 @@ def write_homes(
     Returns:
         The folders, in the order of the genesis.
     Raises:
-        InputError: the folder is there and not empty, or no such engine.
+        InputError: the folder is there and not empty, no such engine, or transactions may be too
+            large for it.
     """
     if engine not in RAFT_ENGINES:
         known = ", ".join(RAFT_ENGINES)
         raise InputError([Problem("engine", f"{engine!r} is not one of: {known}")])
+    _check_limits(genesis, "limits")
     if folder.exists() and any(folder.iterdir()):
         raise InputError([Problem(str(folder), "is not empty; choose a new folder")])
     names = [validator.party for validator in genesis.validators]
@@ -171,12 +173,26 @@ def read_settings(home: Path) -> RaftSettings:
 
 
 def read_genesis(home: Path) -> Genesis:
-    """The genesis of a validator's chain; InputError when it is missing or malformed."""
+    """The genesis of a validator's chain; InputError when it is missing, malformed or too wide."""
     path = home / GENESIS
     try:
-        return genesis_from_json(path.read_bytes(), str(path))
+        genesis = genesis_from_json(path.read_bytes(), str(path))
     except OSError as error:
         raise InputError([Problem(str(path), f"cannot be read: {error.strerror}")]) from error
+    _check_limits(genesis, str(path))
+    return genesis
+
+
+def _check_limits(genesis: Genesis, where: str) -> None:
+    """Whether the largest transaction fits a block: it would wait for ever, and others with it."""
+    limits = genesis.limits
+    size, most = limits.envelope_bytes + limits.payload_bytes, BLOCK_BYTES_MAX - ITEM_BYTES
+    if size > most:
+        text = (
+            f"envelope_bytes {limits.envelope_bytes} and payload_bytes {limits.payload_bytes} are "
+            f"{size} bytes together; one entry of the log takes {most}: lower them"
+        )
+        raise InputError([Problem(where, text)])
 
 
 def accept_rotation(home: Path, rotation: Rotation) -> str:

@@ -78,6 +78,16 @@ class Guard(Protocol):
         """The own log is durable up to here; what depends on it will be sent."""
 
 
+class Recorder(Protocol):
+    """Writes down what a replica is given and does."""
+
+    def given(self, now_ms: int, event: Event | None) -> None:
+        """It is given an event, or started."""
+
+    def did(self, effects: list[Effect]) -> None:
+        """This is its answer; nothing of it has been done yet."""
+
+
 class Host:
     """Drives one replica on the event loop that it is used from."""
 
@@ -103,20 +113,20 @@ class Host:
         self.replica = replica
         self.suspected = 0
         """Messages that broke the protocol."""
-        self.recorder: Callable[[int, Event], None] | None = None
-        """Told of every event, to replay them."""
+        self.recorder: Recorder | None = None
+        """Told of every step before anything of it is done, to replay them."""
         self._wal, self._link, self._guard, self._tell = wal, link, guard, tell
         self._position = position
         self._first = replica.log.snapshot.configuration
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._standing = Standing(0, "", ready=False)
+        self._standing = Standing(0, "", ready=False, weights=_weights(replica))
         self._announced = replica.commit
         """Up to here the others have been told what is decided."""
         self._ended = False
 
     def start(self) -> None:
         """Begin from what is durable."""
-        self._do(self.replica.start(_now_ms()))
+        self._do(self._step(None))
 
     def stop(self) -> None:
         """Nothing is taken, sent or told any more, whatever still comes."""
@@ -138,14 +148,22 @@ class Host:
         """
         if self._ended:
             return
-        now_ms = _now_ms()
-        if self.recorder is not None:
-            self.recorder(now_ms, event)
         try:
-            self._do(self.replica.step(event, now_ms))
+            self._do(self._step(event))
         except BaseException:
             self.stop()
             raise
+
+    def _step(self, event: Event | None) -> list[Effect]:
+        """What the replica says to an event, or says first."""
+        now_ms = _now_ms()
+        if self.recorder is not None:
+            self.recorder.given(now_ms, event)
+        replica = self.replica
+        effects = replica.start(now_ms) if event is None else replica.step(event, now_ms)
+        if self.recorder is not None:
+            self.recorder.did(effects)
+        return effects
 
     def _do(self, effects: list[Effect]) -> None:
         todo = deque(effects)
@@ -155,10 +173,7 @@ class Host:
                 self._link.send(effect.peer, effect.data)
             elif isinstance(effect, Persist):
                 self._persist(effect)
-                now_ms = _now_ms()
-                if self.recorder is not None:
-                    self.recorder(now_ms, Persisted(effect.token))
-                todo.extend(self.replica.step(Persisted(effect.token), now_ms))
+                todo.extend(self._step(Persisted(effect.token)))
             elif isinstance(effect, SetTimer):
                 self._set_timer(effect)
             elif isinstance(effect, CancelTimer):
@@ -207,9 +222,7 @@ class Host:
         if ready and replica.commit > self._announced and ANNOUNCE not in self._timers:
             later = asyncio.get_running_loop().call_later(ANNOUNCE_S, self._announce)
             self._timers[ANNOUNCE] = later
-        voters = replica.membership.configuration.voters
-        weights = tuple((voter.name, voter.weight) for voter in voters)
-        standing = Standing(replica.term, replica.leader, ready, weights)
+        standing = Standing(replica.term, replica.leader, ready, _weights(replica))
         if standing != self._standing:
             self._standing = standing
             self._tell(standing)
@@ -221,6 +234,11 @@ class Host:
         if replica.role is Role.LEADER and replica.commit == replica.log.last_index:
             self._announced = replica.commit
             self.feed(TimerFired(HEARTBEAT))
+
+
+def _weights(replica: RaftReplica) -> tuple[tuple[str, int], ...]:
+    voters = replica.membership.configuration.voters
+    return tuple((voter.name, voter.weight) for voter in voters)
 
 
 def _now_ms() -> int:

@@ -8,25 +8,16 @@ from random import Random, SystemRandom
 
 import structlog
 
-from gridpact.consensus.configuration import Configuration, configuration_of
-from gridpact.consensus.frames import Framing
-from gridpact.consensus.raft import (
-    Profile,
-    RaftMessage,
-    RaftReplica,
-    Rules,
-    Timing,
-    raft,
-    recover,
-    weighted_raft,
-)
+from gridpact.consensus.configuration import configuration_of
+from gridpact.consensus.raft import recover
 from gridpact.consensus.raft.records import Stored, Vote, record_bytes
+from gridpact.consensus.raft.trace import Origin, replica_of
 from gridpact.contracts.genesis import Genesis, genesis_hash
-from gridpact.node.engines import WEIGHTED_RAFT
 from gridpact.node.links import Mesh
 from gridpact.node.raft.homes import LINK_KEY, SIGNER, WAL, RaftSettings
 from gridpact.node.raft.host import Host
 from gridpact.node.raft.thread import Made, NetworkThread
+from gridpact.node.raft.trace import Recorder
 from gridpact.node.raft.wal import WriteAheadLog
 from gridpact.node.signing import (
     Ed25519Verifier,
@@ -66,14 +57,16 @@ async def make_network(
         begun = signer.begin(stored.term, stored.voted_for, last_index(stored), position.index)
         position = _adopt(begun, stored, position, wal, home)
         link = _Link(catching_up=begun.status is Status.CATCHING_UP)
-        host = Host(
-            _replica(settings, stored, first, chain, signer),
-            wal,
-            link,
-            signer,
-            position,
-            thread.tell,
+        origin = _origin(settings, stored, chain)
+        verifier = Ed25519Verifier(
+            {member.name: bytes.fromhex(member.public_key) for member in settings.members}
         )
+        recorder = Recorder(home, origin, signer, verifier) if settings.trace else None
+        replica = replica_of(origin, recorder or signer, recorder or verifier)
+        if recorder is not None:
+            stack.callback(recorder.close, replica)
+        host = Host(replica, wal, link, signer, position, thread.tell)
+        host.recorder = recorder
 
         def received(peer: str, channel: int, data: bytes) -> None:
             if channel == REPLICA:
@@ -143,19 +136,14 @@ def _adopt(
     return passed(position, adopted)
 
 
-def _replica(
-    settings: RaftSettings,
-    stored: Stored,
-    first: Configuration,
-    chain: bytes,
-    signer: SignerClient,
-) -> RaftReplica:
-    timing = Timing(settings.one_way_ms)
-    make = weighted_raft if settings.engine == WEIGHTED_RAFT else raft
-    rules: Rules = make(Profile.HARDENED, timing)
-    keys = {member.name: bytes.fromhex(member.public_key) for member in settings.members}
-    framing: Framing[RaftMessage] = Framing(
-        chain, settings.name, RaftMessage, signer, Ed25519Verifier(keys)
+def _origin(settings: RaftSettings, stored: Stored, chain: bytes) -> Origin:
+    """What the replica begins with; `stored` may change no more."""
+    return Origin(
+        kind=settings.engine,
+        chain=chain,
+        name=settings.name,
+        one_way_ms=settings.one_way_ms,
+        contacts=[member.name for member in settings.members],
+        seed=SystemRandom().getrandbits(64),
+        stored=stored,
     )
-    chance = Random(SystemRandom().getrandbits(64))
-    return RaftReplica(settings.name, stored, rules, chance, framing, frozenset(keys))

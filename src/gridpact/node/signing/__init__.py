@@ -2,7 +2,7 @@
 
 from gridpact.node.signing.client import Ed25519Verifier, SignerClient, is_withheld
 from gridpact.node.signing.folder import Kind, add_key, allow, make_key, reseal, show, use_key
-from gridpact.node.signing.keyfile import Rotation, check_rotation
+from gridpact.node.signing.keyfile import Rotation
 from gridpact.node.signing.process import SignerProcess
 from gridpact.node.signing.raft_signer import passed
 from gridpact.node.signing.refusals import SignerGoneError, SignerRefusedError
@@ -17,7 +17,6 @@ __all__ = [
     "SignerRefusedError",
     "add_key",
     "allow",
-    "check_rotation",
     "is_withheld",
     "make_key",
     "passed",

@@ -223,19 +223,19 @@ def _write_settings(folder: Path, settings: Settings) -> None:
     write_privately(folder / SETTINGS, msgspec.json.format(msgspec.json.encode(settings)) + b"\n")
 
 
-def reseal(folder: Path, ask: Callable[[str], str]) -> None:
+def reseal(folder: Path, prompt: Callable[[str], str]) -> None:
     """Seal the key in use with another passphrase.
 
     Args:
         folder: of the signer, which should not run.
-        ask: asks a person; an empty new passphrase is refused.
+        prompt: gets a person's answer; an empty new passphrase is refused.
     Raises:
         InputError: the old passphrase is wrong, or the new one was not repeated.
         StoreError: the disk refused; the old file is still there.
     """
     path = key_path(folder, read_settings(folder).key)
-    old = ask(f"Passphrase of {path}").encode() if is_sealed(path) else None
-    new, again = ask("New passphrase"), ask("The same again")
+    old = prompt(f"Passphrase of {path}").encode() if is_sealed(path) else None
+    new, again = prompt("New passphrase"), prompt("The same again")
     if new != again:
         raise InputError([Problem(str(path), "the new passphrase was not repeated; try again")])
     change_passphrase(path, old, new.encode())

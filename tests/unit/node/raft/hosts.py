@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 
-from tests.raft_bench import CHAIN, framing, message_in
+from tests.raft_bench import CHAIN, KeyedHash, framing, message_in
 
 from gridpact.consensus.configuration import configuration_of
-from gridpact.consensus.raft import Profile, RaftMessage, RaftReplica, Timing, raft, recover
+from gridpact.consensus.raft import RaftMessage, recover
 from gridpact.consensus.raft.messages import Append, AppendReply, Entry, VoteReply, VoteRequest
-from gridpact.node.raft.host import Host, Told
+from gridpact.consensus.raft.trace import Origin, Step, read_trace, replica_of
+from gridpact.node.raft.host import Host, Standing, Told
 from gridpact.node.raft.network import passed_all
+from gridpact.node.raft.trace import Recorder
 from gridpact.node.raft.wal import WriteAheadLog
 from gridpact.node.signing.raft_signer import RaftPosition, passed
 
@@ -52,10 +53,12 @@ class Station:
         assert isinstance(wal, Written)
         self.wal, wal.calls = wal, self.calls
         self.begun = passed_all(records)
-        rules = raft(Profile.HARDENED, Timing(1))
-        stored = recover(FIRST, records)
-        replica = RaftReplica(name, stored, rules, Random(name), framing(name), NAMES)
+        stored, seed = recover(FIRST, records), ord(name)
+        origin = Origin("raft", CHAIN, name, 1, list(NAMES), seed, stored)
+        recorder = Recorder(folder, origin, KeyedHash(name), KeyedHash())
+        replica = replica_of(origin, recorder, recorder)
         self.host = host_type(replica, wal, self, self, self.begun, self._tell)
+        self.host.recorder = self.recorder = recorder
 
     # What the host uses
 
@@ -91,9 +94,20 @@ class Station:
     def sent(self) -> list[tuple[str, RaftMessage]]:
         return [what for kind, what in self.calls if kind == "send"]  # type: ignore[misc]
 
+    def given(self) -> list[Step]:
+        """What is in the trace."""
+        _, steps = read_trace(self.recorder.path.read_bytes(), self.name)
+        return [step for step in steps if isinstance(step, Step)]
+
     def close(self) -> None:
         self.host.stop()
+        self.recorder.close(self.host.replica)
         self.wal.close()
+
+
+def standing(term: int, leader: str, *, ready: bool) -> Standing:
+    """Who leads, among members that count alike."""
+    return Standing(term, leader, ready, tuple((name, 1) for name in NAMES))
 
 
 def entry(index: int, term: int) -> Entry:

@@ -19,6 +19,7 @@ from gridpact.consensus.shape import (
     Propose,
     ReadReady,
     ReadRequest,
+    Reconfigure,
     Refused,
     Restore,
 )
@@ -40,7 +41,7 @@ from gridpact.node.raft.blocks import (
     read_said,
     said_bytes,
 )
-from gridpact.node.raft.engine import KEPT_BLOCKS, SAID, RaftEngine
+from gridpact.node.raft.engine import KEPT_BLOCKS, SAID, RaftEngine, Weights
 from gridpact.node.raft.host import Standing
 from gridpact.node.raft.replicated import Replicated
 
@@ -65,7 +66,9 @@ class Rig:
         """What becomes of catching up."""
         self._noted = asyncio.Event()
         self._index = 0
-        self.engine = RaftEngine(ME, ledger, self, lambda _height: ())
+        self.weights: dict[int, Weights] = {}
+        """By height; none are wanted, and none are told, where a test says nothing."""
+        self.engine = RaftEngine(ME, ledger, self, lambda height: self.weights.get(height, ()))
         self.engine.failed = self.failures.append
         self.engine.catch_up = self
 
@@ -356,6 +359,28 @@ def test_a_stale_block_leaves_ours_waiting(run: Run) -> None:
         assert again.items == [ann]
         rig.decide(again)
         assert isinstance(await waiting, Receipt)
+
+    run(work)
+
+
+def test_other_weights_are_decided_before_the_next_block(run: Run) -> None:
+    async def work(rig: Rig) -> None:
+        wanted = ((ME, 2), (OTHER, 1))
+        rig.weights[1] = wanted
+        rig.lead()
+        ann, tariff = rig.bench.register("ann"), rig.bench.tariff()
+        await rig.submit(ann, tariff)
+        rig.fed.clear()
+        rig.decide(block_of(rig.ledger, ann))
+        (asked,) = rig.fed
+        assert isinstance(asked, Reconfigure)
+        assert asked.weights == wanted
+        await turn()
+        assert rig.proposals() == [], "one thing at a time"
+        rig.engine.told(Standing(1, ME, ready=False, weights=wanted))
+        assert rig.proposals() == []
+        rig.engine.told(Standing(1, ME, ready=True, weights=wanted))
+        assert rig.proposed() == [[tariff]]
 
     run(work)
 

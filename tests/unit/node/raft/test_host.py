@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.raft_bench import framing
-from tests.unit.node.raft.hosts import FIRST, Company, Station, entry, hasty_words
+from tests.unit.node.raft.hosts import FIRST, Company, Station, entry, hasty_words, standing
 
 from gridpact.consensus.raft import Role
 from gridpact.consensus.raft.messages import (
@@ -33,7 +33,7 @@ from gridpact.consensus.shape import (
 )
 from gridpact.errors import GridpactError, StoreError
 from gridpact.node.raft import host as host_module
-from gridpact.node.raft.host import ANNOUNCE, Host, Standing
+from gridpact.node.raft.host import ANNOUNCE, Host
 from gridpact.node.signing import SignerRefusedError
 
 Run = Callable[[Callable[[Station], None]], None]
@@ -89,7 +89,7 @@ def lead(one: Station, clock: Clock) -> None:
     one.hear(
         "b", AppendReply(term, accepted=True, index=one.host.replica.log.last_index, question=0)
     )
-    assert one.host._standing == Standing(term, "a", ready=True)
+    assert one.host._standing == standing(term, "a", ready=True)
 
 
 def kinds(calls: list[tuple[str, object]]) -> list[str]:
@@ -117,9 +117,10 @@ def test_entries_are_durable_and_noted_before_they_are_confirmed(station: Run) -
         assert calls[first - 1] == ("advance", (1, "", 2))
         assert calls[first][1] == ("b", AppendReply(1, accepted=True, index=2, question=0))
         assert one.told() == [
+            standing(0, "", ready=False),
             Decide(1, b"entry 1", Finality.CRASH),
             Decide(2, b"entry 2", Finality.CRASH),
-            Standing(1, "b", ready=False),
+            standing(1, "b", ready=False),
         ]
 
     station(work)
@@ -207,7 +208,7 @@ def test_a_restarted_host_goes_on_from_its_log(tmp_path: Path) -> None:
         again = Station(tmp_path / "a")
         assert (again.begun.term, again.begun.index) == (1, 3)
         again.host.start()
-        assert again.told() == [Restore(2, b"snapshot of 2"), Standing(1, "", ready=False)]
+        assert again.told() == [Restore(2, b"snapshot of 2"), standing(1, "", ready=False)]
         again.hear("b", Append(1, 3, 1, [], 3, 0))
         assert Decide(3, b"entry 3", Finality.CRASH) in again.told()
         again.close()
@@ -305,15 +306,13 @@ def test_timers_are_set_again_and_cancelled(station: Run, clock: Clock) -> None:
 def test_a_timer_that_runs_out_is_told_to_the_replica(tmp_path: Path) -> None:
     async def work() -> None:
         one = Station(tmp_path / "a")
-        events: list[object] = []
-        one.host.recorder = lambda _now_ms, event: events.append(event)
         one.host.start()
         asked = asyncio.Event()
         one.deliver = lambda _peer, _data: asked.set()
         async with asyncio.timeout(5):
             await asked.wait()
         one.close()
-        assert TimerFired("election") in events
+        assert TimerFired("election") in [step.event for step in one.given()]
         assert {peer for peer, _ in one.sent()} == {"b", "c"}
 
     asyncio.run(work())
@@ -352,7 +351,8 @@ def test_who_leads_is_told_when_it_changes_and_only_then(station: Run) -> None:
             one.hear("b", Append(1, 0, 0, [], 0, 0))
         one.hear("c", Append(2, 0, 0, [], 0, 0))
         one.hear("c", Append(2, 0, 0, [], 0, 0))
-        assert one.told() == [Standing(1, "b", ready=False), Standing(2, "c", ready=False)]
+        found = [(0, ""), (1, "b"), (2, "c")]
+        assert one.told() == [standing(term, leader, ready=False) for term, leader in found]
 
     station(work)
 
@@ -361,15 +361,15 @@ def test_a_leader_is_ready_when_its_whole_log_is_decided(station: Run, clock: Cl
     def work(one: Station) -> None:
         stand(one, clock)
         one.hear("b", VoteReply(1, granted=True, trial=False))
-        assert one.told()[-1] == Standing(1, "a", ready=False)
+        assert one.told()[-1] == standing(1, "a", ready=False)
         one.hear("b", AppendReply(1, accepted=True, index=1, question=0))
-        assert one.told()[-1] == Standing(1, "a", ready=True)
+        assert one.told()[-1] == standing(1, "a", ready=True)
         one.host.feed(Propose(7, b"block"))
-        assert one.told()[-1] == Standing(1, "a", ready=False)
+        assert one.told()[-1] == standing(1, "a", ready=False)
         one.hear("c", AppendReply(1, accepted=True, index=2, question=0))
         assert one.told()[-2:] == [
             Decide(2, b"block", Finality.CRASH),
-            Standing(1, "a", ready=True),
+            standing(1, "a", ready=True),
         ]
 
     station(work)
@@ -406,12 +406,11 @@ def test_what_breaks_the_protocol_is_counted_and_changes_nothing(
 
 def test_every_event_is_recorded_with_its_time(station: Run, clock: Clock) -> None:
     def work(one: Station) -> None:
-        events: list[tuple[int, object]] = []
-        one.host.recorder = lambda now_ms, event: events.append((now_ms, event))
         frame = framing("b").seal(VoteRequest(1, 0, 0, trial=False, asked_to=False), "a")
         one.host.received("b", frame)
-        token = events[1][1]
-        assert isinstance(token, Persisted)
-        assert events == [(clock.now_ms, Received("b", frame)), (clock.now_ms, token)]
+        started, received, persisted = [(step.now_ms, step.event) for step in one.given()]
+        assert started == (clock.now_ms, None)
+        assert received == (clock.now_ms, Received("b", frame))
+        assert persisted == (clock.now_ms, Persisted(1))
 
     station(work)

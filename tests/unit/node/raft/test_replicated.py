@@ -220,7 +220,8 @@ def test_nothing_is_given_from_where_payloads_were_removed(
     blocks = a_slot_of_blocks(ledger, bench)
     bid = blocks[2].items[0][0]
     found = "SELECT seq FROM transactions WHERE envelope = ?"
-    ledger.store._db.execute(f"DELETE FROM private_payloads WHERE seq = ({found})", (bid,))  # noqa: S608
+    query = f"DELETE FROM private_payloads WHERE seq = ({found})"  # noqa: S608
+    ledger.store._db.execute(query, (bid,))
     assert ledger.blocks(1, MANY, BYTES_MAX) == blocks[:2]
     assert ledger.blocks(3, MANY, BYTES_MAX) == []
     assert ledger.blocks(4, MANY, BYTES_MAX) == blocks[3:], "those name no payload"

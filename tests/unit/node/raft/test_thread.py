@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.node.raft.hosts import Station
+from tests.unit.node.raft.hosts import Station, standing
 
 from gridpact.consensus.raft.messages import Append, VoteRequest
 from gridpact.consensus.shape import Propose, Refused
 from gridpact.errors import StoreError
-from gridpact.node.raft.host import Standing, Told
+from gridpact.node.raft.host import Told
 from gridpact.node.raft.thread import Made, NetworkThread
 
 
@@ -99,7 +99,7 @@ def test_both_loops_hear_each_other(run: Run) -> None:
         rig.thread.feed(Propose(7, b"block"))
         await rig.until(lambda: Refused(7, "") in rig.told)
         rig.hear(Append(1, 0, 0, [], 0, 0))
-        await rig.until(lambda: Standing(1, "b", ready=False) in rig.told)
+        await rig.until(lambda: standing(1, "b", ready=False) in rig.told)
         rig.thread.send("b", 2, b"words")
         await rig.until(lambda: rig.said == [("b", 2, b"words")])
         assert rig.sent == rig.said

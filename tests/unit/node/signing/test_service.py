@@ -216,19 +216,19 @@ def test_a_sealed_key_is_unlocked_by_file_or_environment(
     monkeypatch.delenv(PASSPHRASE, raising=False)
     folder = tmp_path / "signer"
     public = make_key(
-        folder, kind=Kind.RAFT, chain=CHAIN, name=NAME, passphrase=b"open", effort=LITTLE
+        folder, kind=Kind.RAFT, chain=CHAIN, name=NAME, passphrase=b"Sesame-7", effort=LITTLE
     )
     with pytest.raises(SignerGoneError, match=f"set {PASSPHRASE}"):
         SignerProcess(folder)
-    write_privately(tmp_path / "passphrase", b"open\n")
+    write_privately(tmp_path / "passphrase", b"Sesame-7\n")
     SignerProcess(folder, passphrase_file=tmp_path / "passphrase").stop()
-    monkeypatch.setenv(PASSPHRASE, "open")
+    monkeypatch.setenv(PASSPHRASE, "Sesame-7")
     process = SignerProcess(folder)
     client = SignerClient(folder, CHAIN, NAME)
     assert client.public == public == show(folder).public
     client.close()
     process.stop()
-    assert b"open" not in (folder / "signer.log").read_bytes()
+    assert b"Sesame-7" not in (folder / "signer.log").read_bytes()
 
 
 def test_another_key_is_taken_into_use(folder: Path) -> None:
