@@ -347,11 +347,12 @@ def _difference(effects: Sequence[Effect], raised: str, recorded: Sequence[bytes
         if digest(effect) != known:
             return f"effect {place} of {len(recorded)} was another, now it is {_effect(effect)}"
     if len(effects) > len(recorded):
+        more = _effect(effects[len(recorded)])
         return (
-            f"{len(recorded)} effects were recorded, now {_effect(effects[len(recorded)])} follows"
+            f"has {len(effects)} effects, recorded were {len(recorded)}; the first more is {more}"
         )
     if len(effects) < len(recorded):
-        return f"{len(recorded)} effects were recorded, now there are {len(effects)}"
+        return f"has {len(effects)} effects, recorded were {len(recorded)}"
     return ""
 
 

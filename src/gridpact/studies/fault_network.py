@@ -20,7 +20,7 @@ from gridpact.contracts.genesis import Genesis
 from gridpact.node import raft
 from gridpact.node.devnet import Devnet
 from gridpact.node.door import NodeStatus
-from gridpact.node.engines import COMETBFT
+from gridpact.node.engines import COMETBFT, WEIGHTED_RAFT
 from gridpact.studies.fault_clock import set_clock
 from gridpact.studies.fault_proxy import FaultProxy, LinkState
 
@@ -32,6 +32,11 @@ STATUS_WAITS_S = 0.5
 """Who has not said by then how it is counts as away."""
 WATCH_S = 0.2
 """How often is asked who leads."""
+WEIGHTS = (20, 39)
+"""Voting weights that members may get; of three, none then outweighs the two others."""
+BLOCKS_PER_CHANGE = 25
+CHANGES_UNTIL = 20_000
+"""Weights change every so many blocks, up to this height."""
 CLOCKED = (sys.executable, "-m", "gridpact.studies.fault_clock")
 """What runs a validator with a clock of its own."""
 
@@ -72,14 +77,27 @@ class FaultNetwork:
 
     async def _relay_all(self) -> None:
         """Have every validator dial relays: its own settings say where the others are."""
+        changes = self._changes()
         for name, home in self.devnet.homes.items():
             settings = raft.read_settings(home)
             members = [settings.own]
             for member in settings.others:
                 port = await self._proxy.add(name, member.name, member.host, member.port)
                 members.append(msgspec.structs.replace(member, port=port))
-            changed = msgspec.structs.replace(settings, members=members)
+            changed = msgspec.structs.replace(settings, members=members, changes=changes)
             raft.write_settings(home, changed)
+
+    def _changes(self) -> list[raft.WeightChange]:
+        """Other voting weights every so many blocks, where weights mean anything."""
+        if self.engine != WEIGHTED_RAFT:
+            return []
+        least, most = WEIGHTS
+        return [
+            raft.WeightChange(
+                height, {name: self.chance.randint(least, most) for name in self.devnet.homes}
+            )
+            for height in range(BLOCKS_PER_CHANGE, CHANGES_UNTIL, BLOCKS_PER_CHANGE)
+        ]
 
     @property
     def has_links(self) -> bool:

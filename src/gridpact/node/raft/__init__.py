@@ -2,6 +2,7 @@
 
 from gridpact.node.raft.homes import (
     RaftSettings,
+    WeightChange,
     accept_rotation,
     read_settings,
     write_homes,
@@ -12,6 +13,7 @@ from gridpact.node.raft.validator import RaftValidator, serve
 __all__ = [
     "RaftSettings",
     "RaftValidator",
+    "WeightChange",
     "accept_rotation",
     "read_settings",
     "serve",

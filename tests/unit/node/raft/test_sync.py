@@ -302,8 +302,10 @@ def test_what_nobody_asked_for_is_not_taken(run: Run, blocks: list[Block]) -> No
         catching = asyncio.create_task(world.catch_up(Point(1, world.here.point.record)))
         world.lost = lambda *_: True
         await asyncio.sleep(0)
+        assert world.asked() == [NEAR]
         sync.heard(FAR, BlocksSent(blocks))
-        await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
         assert world.here.point.height == 0
         catching.cancel()
         await asyncio.gather(catching, return_exceptions=True)
