@@ -94,8 +94,8 @@ OPEN_MODULES = {
     "gridpact.ledger.snapshots": "states as files",
     "gridpact.ledger.statemap": "the tree over the state, and its proofs",
     "gridpact.ledger.trees": "the trees over lists, and their proofs",
-    "gridpact.sim.replay": "playing what real validators recorded",
     "gridpact.sim.histories": "whether what clients saw could be",
+    "gridpact.sim.replay": "playing what real validators recorded",
     "gridpact.settlement.score_parts": "what a score is made of",
     "gridpact.settlement.scores": "how scores move; settling money needs none of it",
 }

@@ -22,14 +22,14 @@ def register(app: typer.Typer) -> None:
 def replay(
     traces: Annotated[
         list[Path],
-        typer.Argument(metavar="HOME_OR_TRACE...", help="Folders of validators, or traces."),
+        typer.Argument(metavar="HOME_OR_TRACE", help="Folders of validators, or traces."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Play traces of Raft validators again: the same events must lead to the same state.
 
-    Where all validators of a network were traced from its first start, everything is checked that
-    the simulator checks. Validators write traces under `gridpact devnet --trace`.
+    Validators of `gridpact devnet --trace` write them. With those of a whole network, everything is
+    checked that the simulator checks.
 
     Example: `gridpact replay out/devnet`
     """

@@ -138,11 +138,9 @@ class _Trace:
         """See `Verifier.verify`: what the verifier answered."""
         return next(self._verdicts, False)
 
-    def play(self) -> list[Effect]:
-        """One step; the trace has no next one after a difference."""
-        step, played, replica = self.head, self.played, self.replica
-        if step is None:
-            return []
+    def play(self, step: Step) -> list[Effect] | None:
+        """Play the head; None where it was not finished or differs, and then it was the last."""
+        played, replica = self.played, self.replica
         played.events += 1
         self._signatures, self._verdicts = iter(step.signatures), iter(step.verdicts)
         effects: list[Effect] = []
@@ -154,15 +152,16 @@ class _Trace:
                 effects = replica.step(step.event, step.now_ms)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what the step did
             raised = f"{type(error).__name__}: {error}"
+        found = "" if step.digests is None else _difference(effects, raised, step.digests)
         if step.digests is None:
             played.ending = raised or "its host could not finish the last step"
-        elif found := _difference(effects, raised, step.digests):
+        elif found:
             at_ms = step.now_ms - self._first_ms
             played.difference = (
                 f"event {played.events}, {_event(step.event)}, {at_ms} ms after the first: {found}"
             )
         self.head = self._next()
-        return effects
+        return None if found or step.digests is None else effects
 
     def _next(self) -> Step | None:
         """The next step; at the end compare the states."""
@@ -228,7 +227,9 @@ class _Stage:
     def play(self) -> Replay:
         """Everything, to the end."""
         while actor := self._next():
-            self._step(actor.host, actor.traces[0])
+            trace = actor.traces[0]
+            if trace.head is not None:
+                self._step(actor.host, trace, trace.head)
         return self._replay
 
     def _next(self) -> _Actor | None:
@@ -251,9 +252,9 @@ class _Stage:
             return True
         return (event.peer, name, event.data) in self._sent
 
-    def _step(self, host: Host, trace: _Trace) -> None:
+    def _step(self, host: Host, trace: _Trace, step: Step) -> None:
         """As a host does it: what stands behind a `Persist` waits until its records are durable."""
-        event = None if trace.head is None else trace.head.event
+        event = step.event
         if host.replica is not trace.replica:
             host.replica, host.alive = trace.replica, True
             host.count = host.height = 0
@@ -267,9 +268,10 @@ class _Stage:
         elif isinstance(event, Persisted) and host.effects:
             host.effects.popleft()
             self._show(_Watch.synced, host)
-        effects = trace.play()
-        if trace.played.difference:
-            self._unwatch(f"{trace.origin.name} did not do what was recorded")
+        effects = trace.play(step)
+        if effects is None:
+            if trace.played.difference:
+                self._unwatch(f"{host.name} did not do what was recorded")
             return
         self._show(_Watch.stepped, host)
         for effect in effects:

@@ -26,6 +26,8 @@ from gridpact.studies.fault_proxy import FaultProxy, LinkState
 
 LOG_BAD = re.compile(rb"Traceback|InvariantError|never retrieved|never awaited")
 """What no validator may write into its log, whatever happens to it."""
+GROWS = "raft.wal"
+"""The file of a validator that each block makes longer; the database writes over its own."""
 STATUS_WAITS_S = 0.5
 """Who has not said by then how it is counts as away."""
 WATCH_S = 0.2
@@ -217,9 +219,8 @@ class FaultNetwork:
     # Disks
 
     def fill_disk(self, name: str, room: int) -> None:
-        """No file of this validator grows longer than the longest one is, and a little."""
-        sizes = [p.stat().st_size for p in self.devnet.homes[name].rglob("*") if p.is_file()]
-        limit = max(sizes) + room
+        """No file of this validator grows longer than its log is now, and a little."""
+        limit = (self.devnet.homes[name] / GROWS).stat().st_size + room
         self.say(f"files of {name} end at {limit} bytes")
         _, hard = resource.prlimit(self.devnet.pid(name), resource.RLIMIT_FSIZE)
         resource.prlimit(self.devnet.pid(name), resource.RLIMIT_FSIZE, (limit, hard))

@@ -130,7 +130,10 @@ def read_trace(data: bytes | memoryview, where: str) -> tuple[Origin, Iterator[S
     """
     view = memoryview(data)
     if view[: len(_MARK)] != _MARK:
-        text = "is no trace that this release reads; name a file `trace` of a Raft validator"
+        text = (
+            "is no trace that this release reads; name a file `trace` of a Raft validator, and "
+            "remove it when it is empty"
+        )
         raise InputError([Problem(where, text)])
     bodies = _bodies(view, where)
     place, body = next(bodies, (len(_MARK), memoryview(b"")))
