@@ -184,7 +184,8 @@ def test_what_makes_a_validator_stop_is_told_to_everybody(run: Run) -> None:
         waiting = asyncio.create_task(validator.engine.receipts([sha256(ann[0])]))
         ending = asyncio.create_task(validator.until_failure())
         await asyncio.sleep(0)
-        validator._network.failed(StoreError("the disk is full"))
+        network_thread = validator._network
+        network_thread._call_thread(network_thread.failed, StoreError("the disk is full"))
         for asked in (waiting, ending):
             with pytest.raises(StoreError, match="full"):
                 await asked
