@@ -138,12 +138,14 @@ async def _latency(network: Devnet, name: str) -> Figures:
         other = next(home for home in network.homes if home != leader)
         figures: Figures = {}
         for title, door in (("leader's door", leader), ("another's door", other)):
+            await network.until_equal()  # reads of CometBFT are of one ledger, which may lag
             engine = await network.connect(door)
             workload = await workload_of(network, engine)
             took = []
             for envelope, sealed in workload.orders(REQUESTS):
                 began = perf_counter()
-                await engine.submit(envelope, sealed)
+                verdict = await engine.submit(envelope, sealed)
+                invariant(verdict == Verdict.ACCEPTED, f"refused: {verdict.name}")
                 (receipt,) = await engine.receipts([sha256(envelope)])
                 took.append((perf_counter() - began) * 1000)
                 invariant(receipt.verdict == Verdict.ACCEPTED, f"refused: {receipt.verdict}")
