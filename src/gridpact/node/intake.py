@@ -112,17 +112,23 @@ class Intake:
 
     def settle(self, transaction_id: bytes, outcome: Outcome) -> None:
         """Give the answer to who waits for it; others' transactions are nobody's business here."""
-        waiting = self._waiting.pop(transaction_id, None)
+        waiting = self._leave(transaction_id)
         if waiting is None:
             return
         self._outcomes[transaction_id] = outcome
         if len(self._outcomes) > REMEMBERED_MAX:
             self._outcomes.popitem(last=False)
-        self._per_sender[waiting.sender] -= 1
-        if not self._per_sender[waiting.sender]:
-            del self._per_sender[waiting.sender]
         if not waiting.future.done():
             waiting.future.set_result(outcome)
+
+    def _leave(self, transaction_id: bytes) -> Waiting | None:
+        """Its place is free again."""
+        waiting = self._waiting.pop(transaction_id, None)
+        if waiting is not None:
+            self._per_sender[waiting.sender] -= 1
+            if not self._per_sender[waiting.sender]:
+                del self._per_sender[waiting.sender]
+        return waiting
 
     def settle_all(self, receipts: Sequence[Receipt]) -> None:
         """A block is durable."""
@@ -132,6 +138,14 @@ class Intake:
     def refuse(self, transaction_id: bytes, verdict: Verdict) -> None:
         """A transaction will be in no block."""
         self.settle(transaction_id, Refusal(transaction_id, verdict))
+
+    def lose(self, transaction_id: bytes) -> None:
+        """Nobody here can say what became of one: the block that used its nonce was skipped."""
+        waiting = self._leave(transaction_id)
+        if waiting is not None and not waiting.future.done():
+            text = "its nonce is used, in a block that is not here; ask another validator"
+            waiting.future.set_exception(InputError([Problem(transaction_id.hex(), text)]))
+            waiting.future.exception()  # seen: nobody has to await what nobody waits for
 
     async def outcome(self, transaction_id: bytes) -> Outcome:
         """Wait for the answer.

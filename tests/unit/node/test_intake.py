@@ -303,3 +303,20 @@ def test_the_oldest_check_makes_room_for_a_new_one(
     assert list(checked._known) == [sha256(raw) for raw, _ in signed[1:]]
     checked.candidate(*signed[0])
     assert checks.count == 4
+
+
+def test_who_waits_for_what_was_skipped_hears_that_nobody_here_knows() -> None:
+    async def work(rig: Rig) -> None:
+        signed = rig.bench.register("ann")
+        taken = rig.admit(signed)
+        assert isinstance(taken, Transaction)
+        waiting = asyncio.ensure_future(rig.intake.outcome(taken.id))
+        await asyncio.sleep(0)
+        rig.intake.lose(taken.id)
+        with pytest.raises(InputError, match="ask another validator"):
+            await waiting
+        assert rig.waiting() == []
+        assert not rig.intake._per_sender
+        rig.intake.lose(taken.id)
+
+    run(work)

@@ -51,7 +51,9 @@ from gridpact.node.raft.replicated import Replicated
 SAID = 2
 """Channel of what validators say beside the protocol."""
 KEPT_BLOCKS = 256
-"""Decided blocks that stay in the log, for followers that lag a little."""
+KEPT_BYTES = 16 * 2**20
+"""Decided blocks that stay in the log, for followers that lag a little; twice as many before it
+is shortened."""
 OFFER_BYTES = 256 * 2**10
 """Envelopes and payloads in one message to the leader."""
 YIELD_EVERY = 256
@@ -125,8 +127,9 @@ class RaftEngine:
         self._asked = False
         """`_propose` is going to run."""
         self._unsent: list[Item] = []
-        self._points: deque[tuple[int, Point]] = deque()
-        """(place in the log, ledger after it) of the latest blocks."""
+        self._points: deque[tuple[int, Point, int]] = deque()
+        """(place in the log, ledger after it, bytes) of the latest blocks."""
+        self._kept_bytes = 0
         self._reads: dict[int, asyncio.Future[int] | tuple[str, int]] = {}
         """Who waits to read: one of ours, or (peer, its token)."""
         self._changed = asyncio.Event()
@@ -270,6 +273,10 @@ class RaftEngine:
             self.failed(error)
             return
         self._catching_up = None
+        for waiting in self._intake:
+            party = self.ledger.application.party(waiting.sender)
+            if party is not None and waiting.transaction.envelope.nonce <= party.nonce:
+                self._intake.lose(waiting.transaction.id)  # a snapshot has no receipts
         self._changed.set()  # a snapshot comes without blocks that would do so
         if not self._ended:
             self._go_on()
@@ -279,15 +286,21 @@ class RaftEngine:
     def _on_decide(self, decided: Decide) -> None:
         self._proposed = 0
         result = self.ledger.execute(decode(Block, decided.payload))
-        self._points.append((decided.height, self.ledger.point))
-        if len(self._points) > 2 * KEPT_BLOCKS:
-            for _ in range(KEPT_BLOCKS):
-                self._points.popleft()
-            height, point = self._points[0]
-            self._network.feed(Compact(height, encode(point)))
+        self._points.append((decided.height, self.ledger.point, len(decided.payload)))
+        self._kept_bytes += len(decided.payload)
+        if len(self._points) > 2 * KEPT_BLOCKS or self._kept_bytes > 2 * KEPT_BYTES:
+            self._compact()
         if result is not None:
             self.after_block(result)
         self._propose()
+
+    def _compact(self) -> None:
+        """Let the log forget the older half of what it holds."""
+        while len(self._points) > KEPT_BLOCKS + 1 or self._kept_bytes > KEPT_BYTES:
+            _, _, size = self._points.popleft()
+            self._kept_bytes -= size
+        height, point, _ = self._points[0]
+        self._network.feed(Compact(height, encode(point)))
 
     def after_block(self, result: BlockResult) -> None:
         """Answer what is in a block, and look again at what is not."""
@@ -337,7 +350,7 @@ class RaftEngine:
 
     def _on_standing(self, standing: Standing) -> None:
         before, self.standing = self.standing, standing
-        if standing.ready and not before.ready:
+        if standing.ready and (not before.ready or standing.weights != before.weights):
             self._proposed = 0  # whatever was to be decided is
         if (standing.term, standing.leader) != (before.term, before.leader):
             self._proposed = 0

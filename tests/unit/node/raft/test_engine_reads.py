@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -330,6 +331,45 @@ def test_old_blocks_go_from_the_log_once_there_are_enough(
         compacted = [event for event in rig.fed if isinstance(event, Compact)]
         assert compacted == [Compact(4, encode(points[3])), Compact(7, encode(points[6]))]
         assert KEPT_BLOCKS > 3
+
+    run(work)
+
+
+def test_large_blocks_go_from_the_log_sooner(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(rig: Rig) -> None:
+        rig.follow()
+        size = len(encode(block_of(rig.ledger)))
+        monkeypatch.setattr(engine_module, "KEPT_BYTES", 3 * size)
+        for _ in range(7):
+            rig.decide(block_of(rig.ledger))
+        compacted = [event.height for event in rig.fed if isinstance(event, Compact)]
+        assert compacted == [5]
+
+    run(work)
+
+
+def test_what_a_snapshot_skipped_is_not_called_refused(
+    run: Run, tmp_path: Path, bench: Bench
+) -> None:
+    ahead = new_ledger(tmp_path / "ahead", bench)
+    ann = bench.register("ann")
+    executed(ahead, [ann])
+    point = ahead.point
+    ahead.close()
+
+    async def work(rig: Rig) -> None:
+        rig.follow()
+        await rig.submit(ann)
+        (waiting,) = rig.waits(ann)
+        rig.engine.told(Restore(7, encode(point)))
+        await turn()
+        copied = rig.ledger.store.folder.with_name("copied")
+        shutil.copytree(tmp_path / "ahead", copied)
+        rig.ledger.begin_with(copied)
+        rig.caught_up.set()
+        with pytest.raises(InputError, match="ask another validator"):
+            await waiting
+        assert rig.failures == []
 
     run(work)
 
