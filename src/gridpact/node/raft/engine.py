@@ -134,6 +134,8 @@ class RaftEngine:
         """Who waits to read: one of ours, or (peer, its token)."""
         self._changed = asyncio.Event()
         """Set at each change of leader or height, for those who wait for one."""
+        self._highest: dict[str, int] = {}
+        """The last nonce of each sender that was taken in here."""
         self._phase = ledger.application.phase
         self._ended = False
         """Something failed, or it was closed."""
@@ -175,21 +177,44 @@ class RaftEngine:
         return self.ledger.application.genesis_hash
 
     async def submit(self, envelope: bytes, payload: bytes) -> Verdict:
-        """See `EnginePort.submit`."""
+        """See `EnginePort.submit`.
+
+        What is refused has been offered to nobody. A nonce with a gap before it may be one whose
+        predecessor another validator has taken in, so this one first asks how far the others are;
+        once offered it waits until the gap is filled, or it expires.
+        """
         taken = self._intake.admit(envelope, payload, wall_time())
         if isinstance(taken, Verdict):
             return taken
         candidate = self.ledger.checked.candidate(envelope, payload)
         if isinstance(candidate, Candidate):
             verdict = self.ledger.application.check_tx(candidate)
-            if verdict not in (Verdict.ACCEPTED, Verdict.NONCE_AHEAD):
+            if verdict == Verdict.NONCE_AHEAD:
+                verdict = await self._ahead(candidate)
+            if verdict != Verdict.ACCEPTED:
                 self.ledger.checked.forget([taken.id])
                 self._intake.refuse(taken.id, verdict)
                 return verdict
+            before = self._highest.get(taken.envelope.sender, 0)
+            self._highest[taken.envelope.sender] = max(before, taken.envelope.nonce)
             self._offer(candidate)
         if len(self._intake) % YIELD_EVERY == 0:
             await asyncio.sleep(0)  # who submits without a pause still lets the node work
         return Verdict.ACCEPTED
+
+    async def _ahead(self, candidate: Candidate) -> Verdict:
+        """Whether a nonce ahead of the ledger may wait."""
+        if self._follows(candidate):
+            return Verdict.ACCEPTED
+        await self._barrier()
+        verdict = self.ledger.application.check_tx(candidate)
+        waits = verdict == Verdict.NONCE_AHEAD and self._follows(candidate)
+        return Verdict.ACCEPTED if waits else verdict
+
+    def _follows(self, candidate: Candidate) -> bool:
+        """Whether what comes before it has been taken in here."""
+        envelope = candidate.transaction.envelope
+        return self._highest.get(envelope.sender, 0) >= envelope.nonce - 1
 
     async def receipts(self, ids: Sequence[bytes]) -> list[Outcome]:
         """See `EnginePort.receipts`."""
@@ -321,22 +346,18 @@ class RaftEngine:
         """Parties whose entry a block has changed."""
         return {key.removeprefix(_PARTY) for key in result.changes if key.startswith(_PARTY)}
 
-    def _recheck(self, of_interest: Callable[[str], bool], *, gaps: bool = False) -> None:
-        """Refuse what no block will take any more.
+    def _recheck(self, of_interest: Callable[[str], bool]) -> None:
+        """Refuse what no block will take any more: its nonce is used, its time over, its key gone.
 
         Args:
             of_interest: whose transactions to look at.
-            gaps: whether one that waits for an earlier one, which is not here, is refused too.
         """
         check = self.ledger.application.check_tx
-        ahead: set[str] = set()
         for waiting in self._intake:
             if not of_interest(waiting.sender):
                 continue
             verdict = check(self._candidate(waiting))
-            if verdict == Verdict.ACCEPTED:
-                ahead.add(waiting.sender)
-            elif verdict != Verdict.NONCE_AHEAD or (gaps and waiting.sender not in ahead):
+            if verdict not in (Verdict.ACCEPTED, Verdict.NONCE_AHEAD):
                 self._pool.drop(waiting.transaction.id)
                 self.ledger.checked.forget([waiting.transaction.id])
                 self._intake.refuse(waiting.transaction.id, verdict)
@@ -423,7 +444,7 @@ class RaftEngine:
             await asyncio.sleep(LOOK_S)
             height = self.ledger.application.height
             if len(self._intake) and height == self._seen:
-                self._recheck(lambda _sender: True, gaps=True)
+                self._recheck(lambda _sender: True)
                 self._offer_all()
             elif look % PATIENT_LOOKS == 0:
                 waiting = tuple(self._intake)

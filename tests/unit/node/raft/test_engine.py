@@ -11,13 +11,15 @@ from tests.unit.node.raft.ledgers import block_of
 
 from gridpact.codec import Wire, sha256
 from gridpact.consensus.shape import (
+    ReadReady,
+    ReadRequest,
     Reconfigure,
     Refused,
 )
-from gridpact.contracts.bodies import Kind
+from gridpact.contracts.bodies import Deposit, Kind, MoneyPayload
 from gridpact.errors import InputError
 from gridpact.ledger.blocks import Receipt
-from gridpact.model import Phase, Verdict
+from gridpact.model import OPERATOR, Phase, Verdict
 from gridpact.node import Refusal
 from gridpact.node.raft import engine as engine_module
 from gridpact.node.raft.blocks import (
@@ -306,9 +308,13 @@ def test_what_could_not_be_taken_is_taken_after_the_block_that_it_waits_for(run:
     async def work(rig: Rig) -> None:
         rig.lead()
         first, second = rig.bench.register("ann"), rig.bench.register("bob")
-        await rig.submit(second)
-        assert rig.proposed() == []
+        offered = asyncio.create_task(rig.submit(second))
+        await rig.until(lambda: bool(rig.fed))
+        (asked,) = rig.fed
+        assert isinstance(asked, ReadRequest), "it does not know whether it lags"
         rig.decide(block_of(rig.ledger, first))  # of the leader before
+        rig.engine.told(ReadReady(asked.token, 1))
+        await offered
         assert rig.proposed() == [[second]]
 
     run(work)
@@ -383,20 +389,43 @@ def test_of_two_with_one_nonce_the_second_is_refused(run: Run) -> None:
     run(work)
 
 
-def test_what_waits_for_a_nonce_that_never_comes_is_refused(
+def test_a_gap_is_refused_before_anybody_is_offered_what_follows(run: Run) -> None:
+    """Once offered it might be in a block whatever this validator says."""
+
+    async def work(rig: Rig) -> None:
+        rig.lead()
+        _, second, third = (rig.bench.register(name) for name in ("lost", "ann", "bob"))
+        told = [asyncio.create_task(rig.engine.submit(*signed)) for signed in (second, third)]
+        await rig.until(lambda: len(rig.fed) == 2)
+        for asked in tuple(rig.fed):
+            assert isinstance(asked, ReadRequest)
+            rig.engine.told(ReadReady(asked.token, 0))
+        assert await asyncio.gather(*told) == [Verdict.NONCE_AHEAD] * 2
+        await turn()
+        assert (rig.proposed(), rig.offers(), rig.engine.waiting) == ([], [], 0)
+        assert len(rig.engine._pool) == 0
+
+    run(work)
+
+
+def test_what_was_offered_waits_for_its_turn_however_long(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "LOOK_S", 0.01)
 
     async def work(rig: Rig) -> None:
-        rig.lead()
-        _, second, third = (rig.bench.register(name) for name in ("lost", "ann", "bob"))
-        await rig.submit(second, third)
-        assert await asyncio.gather(*rig.waits(second, third)) == [
-            refusal(second, Verdict.NONCE_AHEAD),
-            refusal(third, Verdict.NONCE_AHEAD),
-        ]
-        assert rig.fed == []
+        rig.follow()
+        first, second = rig.bench.register("ann"), rig.bench.register("bob")
+        await rig.submit(first, second)
+        (waiting,) = rig.waits(second)
+        other = rig.bench.sign(
+            OPERATOR, Kind.DEPOSIT, Deposit("ann", 7), MoneyPayload(1, "x"), nonce=1
+        )
+        rig.decide(block_of(rig.ledger, other))  # the first nonce went to another one
+        await rig.until(lambda: len(rig.offers()) > 2)
+        assert not waiting.done()
+        rig.decide(block_of(rig.ledger, second))
+        assert isinstance(await waiting, Receipt)
 
     run(work)
 
