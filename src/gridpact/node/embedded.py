@@ -171,19 +171,24 @@ class EmbeddedEngine:
     async def _check_signatures(self) -> None:
         """Take what comes in, check signatures elsewhere, hand it on in the same order."""
         checking: deque[asyncio.Task[list[Candidate]]] = deque()
-        while True:
-            if not checking:
-                await self._has_inbox.wait()
-            while self._inbox and len(checking) < VERIFY_AHEAD:
-                batch = self._inbox[:VERIFY_BATCH]
-                del self._inbox[: len(batch)]
-                checking.append(asyncio.create_task(self._checked(batch)))
-            if not self._inbox:
-                self._has_inbox.clear()
-            if checking:
-                candidates = await checking.popleft()
-                self._ready.extend(candidates)
-                self._has_ready.set()
+        try:
+            while True:
+                if not checking:
+                    await self._has_inbox.wait()
+                while self._inbox and len(checking) < VERIFY_AHEAD:
+                    batch = self._inbox[:VERIFY_BATCH]
+                    del self._inbox[: len(batch)]
+                    checking.append(asyncio.create_task(self._checked(batch)))
+                if not self._inbox:
+                    self._has_inbox.clear()
+                if checking:
+                    candidates = await checking.popleft()
+                    self._ready.extend(candidates)
+                    self._has_ready.set()
+        finally:
+            for task in checking:  # or they would start another worker when this one is ended
+                task.cancel()
+            await asyncio.gather(*checking, return_exceptions=True)
 
     async def _checked(self, batch: Sequence[tuple[Transaction, bytes]]) -> list[Candidate]:
         """Transactions with the verdict on their signature under the senders' keys."""
