@@ -134,7 +134,7 @@ def test_without_its_signer_a_validator_ends(short_folder: Path) -> None:
             os.kill(signer.pid, signal.SIGKILL)
             async with asyncio.timeout(WAITS_S):
                 with pytest.raises(SignerGoneError, match="the signer has ended"):
-                    await validator.until_failure()
+                    await validator.lifetime.over()
         finally:
             await validator.close()
         validator = await CometbftValidator.start(chain.home)

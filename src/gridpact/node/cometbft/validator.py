@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 
 import structlog
@@ -18,6 +17,7 @@ from gridpact.node.cometbft.rpc import RpcClient
 from gridpact.node.cometbft.server import AbciServer
 from gridpact.node.door import Door, NodeStatus, door_path
 from gridpact.node.engines import COMETBFT as COMETBFT_ENGINE
+from gridpact.node.lifetime import Lifetime
 from gridpact.node.metrics import Counts, Health, Metrics, link_counts, verdict_counts
 from gridpact.node.signing.folder import socket_path
 from gridpact.node.signing.process import SignerProcess
@@ -35,8 +35,7 @@ class CometbftValidator:
     def __init__(self, home: Path, program: Path) -> None:
         genesis_path = home / GENESIS
         self._settings = read_settings(home)
-        self._ended = asyncio.Event()
-        self._failure: Exception | None = None
+        self.lifetime = Lifetime()
         if (home / LEDGER).exists():
             store = LedgerStore.open(home / LEDGER)
         else:
@@ -104,20 +103,6 @@ class CometbftValidator:
         await self.link.close()
         self.adapter.close()
 
-    async def until_failure(self) -> None:
-        """Wait until something makes this validator stop.
-
-        Raises:
-            Exception: what it was.
-        """
-        await self._ended.wait()
-        if self._failure is not None:
-            raise self._failure
-
-    def end(self) -> None:
-        """Make `until_failure` return."""
-        self._ended.set()
-
     def status(self, number: int) -> NodeStatus:
         """How this validator is, as the answer to a request with a number."""
         application = self.adapter.application
@@ -151,27 +136,26 @@ class CometbftValidator:
             await asyncio.to_thread(signer.stop)
 
     def _health(self) -> Health:
-        return Health(is_well=self._failure is None, reason=str(self._failure or ""))
+        return Health(
+            is_well=self.lifetime.failure is None, reason=str(self.lifetime.failure or "")
+        )
 
     def _counts(self) -> Counts:
         return {**verdict_counts(self.engine.transactions), **link_counts(self.link.counts)}
 
     def _failed(self, error: Exception) -> None:
         """A request could not be answered: nothing more is promised."""
-        self._failure = self._failure or error
+        self.lifetime.fail(error)
         self.engine.fail(error)
-        self._ended.set()
 
 
 async def serve(home: Path) -> None:
     """Run a validator until SIGTERM or SIGINT; raises what else made it stop."""
     validator = await CometbftValidator.start(home)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, validator.end)
+    validator.lifetime.end_on_signals()
     _log.info("validator started", home=str(home))
     try:
-        await validator.until_failure()
+        await validator.lifetime.over()
     finally:
         await validator.close()
         _log.info("validator stopped", height=validator.adapter.height)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from pathlib import Path
 
 import structlog
 
 from gridpact.codec import Wire
 from gridpact.node.door import Door, NodeStatus, door_path
+from gridpact.node.lifetime import Lifetime
 from gridpact.node.metrics import Counts, Health, Metrics, link_counts, verdict_counts
 from gridpact.node.raft.blocks import said_bytes
 from gridpact.node.raft.engine import SAID, RaftEngine
@@ -36,8 +35,7 @@ class RaftValidator:
         """
         self.settings = read_settings(home)
         self._home = home
-        self._ended = asyncio.Event()
-        self._failure: Exception | None = None
+        self.lifetime = Lifetime()
         genesis = read_genesis(home)
         if (home / LEDGER).exists():
             store = LedgerStore.open(home / LEDGER)
@@ -91,20 +89,6 @@ class RaftValidator:
         await self.engine.close()
         self.ledger.close()
 
-    def end(self) -> None:
-        """Make `until_failure` return."""
-        self._ended.set()
-
-    async def until_failure(self) -> None:
-        """Wait until something makes this validator stop.
-
-        Raises:
-            Exception: what it was.
-        """
-        await self._ended.wait()
-        if self._failure is not None:
-            raise self._failure
-
     def status(self, number: int) -> NodeStatus:
         """How this validator is, as the answer to a request with a number."""
         application, standing = self.ledger.application, self.engine.standing
@@ -122,8 +106,8 @@ class RaftValidator:
         )
 
     def _health(self) -> Health:
-        if self._failure is not None:
-            return Health(is_well=False, reason=str(self._failure))
+        if self.lifetime.failure is not None:
+            return Health(is_well=False, reason=str(self.lifetime.failure))
         if not self.engine.standing.leader:
             return Health(is_well=False, reason="no leader is known")
         return Health(is_well=True, reason="")
@@ -147,9 +131,8 @@ class RaftValidator:
         self.engine.said(peer, data)
 
     def _failed(self, error: Exception) -> None:
-        self._failure = self._failure or error
+        self.lifetime.fail(error)
         self.engine.fail(error)
-        self._ended.set()
 
     async def _make(self, thread: NetworkThread) -> Made:
         return await make_network(self._home, self.settings, self._genesis, thread)
@@ -158,12 +141,10 @@ class RaftValidator:
 async def serve(home: Path) -> None:
     """Run a validator until SIGTERM or SIGINT; raises what else made it stop."""
     validator = await RaftValidator.start(home)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, validator.end)
+    validator.lifetime.end_on_signals()
     _log.info("validator started", home=str(home), engine=validator.settings.engine)
     try:
-        await validator.until_failure()
+        await validator.lifetime.over()
     finally:
         await validator.close()
         _log.info("validator stopped", height=validator.ledger.application.height)

@@ -182,7 +182,7 @@ def test_what_makes_a_validator_stop_is_told_to_everybody(run: Run) -> None:
         ann = network.bench.register("ann")
         assert await validator.engine.submit(*ann) == Verdict.ACCEPTED
         waiting = asyncio.create_task(validator.engine.receipts([sha256(ann[0])]))
-        ending = asyncio.create_task(validator.until_failure())
+        ending = asyncio.create_task(validator.lifetime.over())
         await asyncio.sleep(0)
         network_thread = validator._network
         network_thread._call_thread(network_thread.failed, StoreError("the disk is full"))
