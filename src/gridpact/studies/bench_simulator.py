@@ -8,8 +8,8 @@ from gridpact.consensus.raft import Profile
 from gridpact.errors import invariant
 from gridpact.sim import PROTOCOLS, Plan, Trial, plan_of
 
-SEEDS = 60
-ROUNDS = 3
+SEEDS = 40
+ROUNDS = 5
 """The best of so many counts: others share the machine."""
 
 

@@ -198,7 +198,7 @@ class Leading:
             more = False  # ours: an index that the leader does not have confirms nothing
         else:
             more = True
-            if progress.accepted(reply.index):
+            if progress.accepted(reply.index) and reply.index > state.commit:
                 self.decide()
         # a decision may have let the peer go, or this leader
         if more and peer in self.progress:
