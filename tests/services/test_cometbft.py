@@ -11,8 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -40,7 +39,6 @@ from gridpact.node.cometbft import (
     CometbftValidator,
     Timing,
     begin_from_peers,
-    find_program,
     write_homes,
 )
 from gridpact.node.cometbft.homes import read_settings
@@ -48,7 +46,11 @@ from gridpact.node.cometbft.rpc import RpcClient
 from gridpact.pipeline.day import DayTrader
 from gridpact.pipeline.opening import genesis_of
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("cometbft"),
+]
 
 TIMING = Timing(commit_ms=100, propose_ms=1000)
 SLOT_LENGTH_S = 4 * 3600
@@ -56,21 +58,6 @@ SLOT_LENGTH_S = 4 * 3600
 AGREE_WAITS_S = 60.0
 SILENCE_S = 3.0
 """Many times what a block takes."""
-
-
-@pytest.fixture(autouse=True)
-def _program() -> None:
-    try:
-        find_program()
-    except InputError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder whose name leaves room for Unix sockets."""
-    with tempfile.TemporaryDirectory(prefix="gp-") as name:
-        yield Path(name)
 
 
 class Recorder:

@@ -9,8 +9,6 @@ import asyncio
 import os
 import shutil
 import signal
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,36 +17,24 @@ from tests.ledger_bench import Bench, genesis_with
 
 from gridpact.codec import sha256
 from gridpact.contracts.genesis import Genesis, Validator
-from gridpact.errors import InputError
 from gridpact.ledger.blocks import Receipt
 from gridpact.model import Verdict
 from gridpact.node import Refusal, SimulatedKeys
-from gridpact.node.cometbft import CometbftValidator, Timing, find_program, write_homes
+from gridpact.node.cometbft import CometbftValidator, Timing, write_homes
 from gridpact.node.signing import SignerGoneError, allow, show
 from gridpact.node.signing.cometbft_signer import CometbftPosition
 from gridpact.node.signing.keyfile import PASSPHRASE, write_privately
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.service,
+    pytest.mark.slow,
+    pytest.mark.usefixtures("cometbft"),
+]
 
 TIMING = Timing(commit_ms=50, propose_ms=300)
 WAITS_S = 60.0
 SILENCE_S = 3.0
 """Many times what a block takes."""
-
-
-@pytest.fixture(autouse=True)
-def _program() -> None:
-    try:
-        find_program()
-    except InputError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-def short_folder() -> Iterator[Path]:
-    """A folder whose name leaves room for Unix sockets."""
-    with tempfile.TemporaryDirectory(prefix="gp-") as name:
-        yield Path(name)
 
 
 class Chain:

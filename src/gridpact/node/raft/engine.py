@@ -19,10 +19,8 @@ from gridpact.codec import CodecError, Wire, decode, encode
 from gridpact.consensus.shape import (
     Compact,
     Decide,
-    Event,
     Propose,
     ReadReady,
-    ReadRequest,
     Reconfigure,
     Restore,
 )
@@ -46,10 +44,9 @@ from gridpact.node.raft.blocks import (
 )
 from gridpact.node.raft.host import Standing, Told
 from gridpact.node.raft.pool import Pool
+from gridpact.node.raft.reads import AGAIN, SAID, Network, Reads
 from gridpact.node.raft.replicated import Replicated
 
-SAID = 2
-"""Channel of what validators say beside the protocol."""
 KEPT_BLOCKS = 256
 KEPT_BYTES = 16 * 2**20
 """Decided blocks that stay in the log, for followers that lag a little; twice as many before it
@@ -62,13 +59,6 @@ LOOK_S = 0.5
 """How often what waits without a block is looked at and offered again."""
 PATIENT_LOOKS = 10
 """After so many looks, what was there at the last such time is offered again in any case."""
-READ_WAITS_S = 1.0
-"""How long a leader may take to answer a read before somebody is asked again."""
-READS_MAX = 10_000
-"""Reads of others that wait at a time."""
-RETRY_S = 0.05
-"""Wait before a read that the replica could not serve is tried again."""
-AGAIN = -1
 _PARTY = party_key("")
 
 _log = structlog.get_logger(__name__)
@@ -77,16 +67,6 @@ _log = structlog.get_logger(__name__)
 Weights = tuple[tuple[str, int], ...]
 """Voting weights by name."""
 WeightsAt = Callable[[int], Weights]
-
-
-class Network(Protocol):
-    """The replica and the links, as seen from the application."""
-
-    def feed(self, event: Event) -> None:
-        """Give the replica an event, soon."""
-
-    def send(self, peer: str, channel: int, data: bytes) -> None:
-        """Send to a peer, soon, or lose it."""
 
 
 class CatchUp(Protocol):
@@ -130,8 +110,7 @@ class RaftEngine:
         self._points: deque[tuple[int, Point, int]] = deque()
         """(place in the log, ledger after it, bytes) of the latest blocks."""
         self._kept_bytes = 0
-        self._reads: dict[int, asyncio.Future[int] | tuple[str, int]] = {}
-        """Who waits to read: one of ours, or (peer, its token)."""
+        self._reads = Reads(name, network, self._tokens, lambda: ledger.application.height)
         self._changed = asyncio.Event()
         """Set at each change of leader or height, for those who wait for one."""
         self._highest: dict[str, int] = {}
@@ -161,7 +140,7 @@ class RaftEngine:
         self._ended = True
         self._todo.clear()
         self._intake.fail(error)
-        self._ask_again()
+        self._reads.ask_again()
         self._changed.set()
 
     @property
@@ -260,9 +239,9 @@ class RaftEngine:
         if isinstance(message, Offered):
             self._on_offered(message.items)
         elif isinstance(message, ReadAsked):
-            self._on_read_asked(peer, message.token)
+            self._reads.asked(peer, message.token)
         elif isinstance(message, ReadAnswered):
-            self._on_read_answered(message)
+            self._reads.answered(message.token, message.height)
         elif self.catch_up is not None:
             self.catch_up.heard(peer, message)
 
@@ -284,11 +263,11 @@ class RaftEngine:
             if point.height > self.ledger.application.height and self.catch_up is not None:
                 self._catching_up = asyncio.create_task(self._catch_up(self.catch_up, point))
         elif isinstance(told, ReadReady):
-            self._on_read_ready(told.token)
+            self._reads.ready(told.token)
         elif told.token == self._proposed:
             self._proposed = 0
         else:
-            self._on_read_refused(told.token)
+            self._reads.refused(told.token)
 
     async def _catch_up(self, source: CatchUp, point: Point) -> None:
         try:
@@ -376,7 +355,7 @@ class RaftEngine:
         if (standing.term, standing.leader) != (before.term, before.leader):
             self._proposed = 0
             self._pool.clear()
-            self._ask_again()
+            self._reads.ask_again()
             self._offer_all()
         self._changed.set()
         self._propose()
@@ -463,71 +442,17 @@ class RaftEngine:
         height = AGAIN
         while height == AGAIN:
             self._intake.check()
-            height = await self._ask_leader()
+            if self.standing.leader:
+                height = await self._reads.ask(self.standing.leader)
+            else:
+                await self._change()
         while self.ledger.application.height < height:
             self._intake.check()
             await self._change()
 
-    async def _ask_leader(self) -> int:
-        """The height at which everything decided by now is executed, or `AGAIN`."""
-        if not self.standing.leader:
-            await self._change()
-            return AGAIN
-        token = next(self._tokens)
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._reads[token] = answer
-        if self._leads:
-            self._network.feed(ReadRequest(token))
-        else:
-            self._network.send(self.standing.leader, SAID, said_bytes(ReadAsked(token)))
-        try:
-            return await asyncio.wait_for(answer, READ_WAITS_S)
-        except TimeoutError:
-            return AGAIN
-        finally:
-            self._reads.pop(token, None)
-
     async def _change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
-
-    def _ask_again(self) -> None:
-        """Who leads has changed, or nobody answers any more."""
-        reads, self._reads = self._reads, {}
-        for waiting in reads.values():
-            if isinstance(waiting, asyncio.Future) and not waiting.done():
-                waiting.set_result(AGAIN)
-
-    def _on_read_asked(self, peer: str, token: int) -> None:
-        if len(self._reads) < READS_MAX:
-            own = next(self._tokens)
-            self._reads[own] = (peer, token)
-            self._network.feed(ReadRequest(own))
-
-    def _on_read_ready(self, token: int) -> None:
-        """Everything that was decided when the leader was asked has been executed by now."""
-        waiting = self._reads.pop(token, None)
-        height = self.ledger.application.height
-        if isinstance(waiting, tuple):
-            self._network.send(waiting[0], SAID, said_bytes(ReadAnswered(waiting[1], height)))
-        elif waiting is not None and not waiting.done():
-            waiting.set_result(height)
-
-    def _on_read_answered(self, answer: ReadAnswered) -> None:
-        waiting = self._reads.get(answer.token)
-        if isinstance(waiting, asyncio.Future) and not waiting.done():
-            waiting.set_result(answer.height)
-
-    def _on_read_refused(self, token: int) -> None:
-        """The replica leads no longer, or has decided nothing in its term yet."""
-        waiting = self._reads.pop(token, None)
-        if isinstance(waiting, asyncio.Future):
-            asyncio.get_running_loop().call_later(RETRY_S, _give_up, waiting)
-
-
-def _give_up(waiting: asyncio.Future[int]) -> None:
-    if not waiting.done():
-        waiting.set_result(AGAIN)
 
 
 def _in_parts(items: list[Item]) -> Iterator[list[Item]]:

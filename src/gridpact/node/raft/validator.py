@@ -11,10 +11,11 @@ from gridpact.node.door import Door, NodeStatus, door_path
 from gridpact.node.lifetime import Lifetime
 from gridpact.node.metrics import Counts, Health, Metrics, link_counts, verdict_counts
 from gridpact.node.raft.blocks import said_bytes
-from gridpact.node.raft.engine import SAID, RaftEngine
+from gridpact.node.raft.engine import RaftEngine
 from gridpact.node.raft.homes import LEDGER, read_genesis, read_settings
 from gridpact.node.raft.host import Told
 from gridpact.node.raft.network import make_network
+from gridpact.node.raft.reads import SAID
 from gridpact.node.raft.replicated import Replicated
 from gridpact.node.raft.sync import LedgerSync
 from gridpact.node.raft.thread import Made, NetworkThread

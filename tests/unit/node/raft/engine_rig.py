@@ -24,8 +24,9 @@ from gridpact.node.raft.blocks import (
     read_said,
     said_bytes,
 )
-from gridpact.node.raft.engine import SAID, RaftEngine, Weights
+from gridpact.node.raft.engine import RaftEngine, Weights
 from gridpact.node.raft.host import Standing
+from gridpact.node.raft.reads import SAID
 from gridpact.node.raft.replicated import Replicated
 
 ME, OTHER, THIRD = "val-1", "val-2", "val-3"

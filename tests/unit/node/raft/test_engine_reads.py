@@ -24,6 +24,7 @@ from gridpact.errors import InputError, StoreError
 from gridpact.ledger.blocks import Receipt
 from gridpact.model import Clock, Party
 from gridpact.node.raft import engine as engine_module
+from gridpact.node.raft import reads as reads_module
 from gridpact.node.raft.blocks import (
     BlocksAsked,
     BlocksSent,
@@ -122,7 +123,7 @@ def test_a_leader_answers_the_reads_of_others(run: Run) -> None:
 
 
 def test_only_so_many_reads_of_others_wait(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "READS_MAX", 2)
+    monkeypatch.setattr(reads_module, "READS_MAX", 2)
 
     async def work(rig: Rig) -> None:
         rig.lead()
@@ -153,7 +154,7 @@ def test_a_read_asks_again_when_another_leads(run: Run) -> None:
         assert not reading.done()
         rig.engine.told(ReadReady(rig.fed[0].token, 0))  # type: ignore[union-attr]
         assert isinstance((await reading)[0], Clock)
-        assert rig.engine._reads == {}
+        assert len(rig.engine._reads) == 0
 
     run(work)
 
@@ -161,8 +162,8 @@ def test_a_read_asks_again_when_another_leads(run: Run) -> None:
 def test_a_read_that_is_refused_or_not_answered_is_tried_again(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "RETRY_S", 0.001)
-    monkeypatch.setattr(engine_module, "READ_WAITS_S", 0.01)
+    monkeypatch.setattr(reads_module, "RETRY_S", 0.001)
+    monkeypatch.setattr(reads_module, "WAIT_S", 0.01)
 
     async def work(rig: Rig) -> None:
         rig.lead()
@@ -171,7 +172,7 @@ def test_a_read_that_is_refused_or_not_answered_is_tried_again(
         rig.engine.told(Refused(rig.fed[0].token, ""))  # type: ignore[union-attr]
         await rig.until(lambda: len(rig.fed) == 2)
         await rig.until(lambda: len(rig.fed) == 3)
-        monkeypatch.setattr(engine_module, "READ_WAITS_S", WAITS_S)
+        monkeypatch.setattr(reads_module, "WAIT_S", WAITS_S)
         await rig.until(lambda: len(rig.fed) == 4)
         rig.engine.told(ReadReady(rig.fed[-1].token, 0))  # type: ignore[union-attr]
         assert isinstance((await reading)[0], Clock)
@@ -186,7 +187,7 @@ def test_a_read_that_nobody_waits_for_any_more_is_forgotten(run: Run) -> None:
         await turn()
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
-        assert rig.engine._reads == {}
+        assert len(rig.engine._reads) == 0
         rig.engine.told(ReadReady(rig.fed[0].token, 0))  # type: ignore[union-attr]
         assert rig.failures == []
 
