@@ -47,7 +47,8 @@ SUBMIT_MAX = 512
 SUBMIT_BYTES = 4 * 2**20
 """Envelopes and payloads in one request, unless the first alone has more."""
 RETRY_S = 0.1
-"""Wait before another door is tried."""
+"""Wait before another door, or a full node, is tried again."""
+_FULL = int(Verdict.MEMPOOL_FULL)
 
 AnswerType = TypeVar("AnswerType", bound=Answer)
 PartType = TypeVar("PartType")
@@ -263,11 +264,24 @@ class RemoteEngine:
             return self._connection
 
     async def _hand_in_again(self, connection: _Connection) -> None:
-        """What another node has taken in and not answered; who knows it already says so."""
+        """What another node has taken in and not answered; who knows it already says so.
+
+        A full node is asked again. Whatever else it refuses may still come from the other one:
+        `receipts` says that this node has no such transaction.
+        """
         items = list(self._items.values())
         with contextlib.suppress(DoorClosedError):
-            for part in _in_parts(items, lambda item: item):
-                await connection.ask(partial(_submission, items=part))
+            while items:
+                full: list[Item] = []
+                for part in _in_parts(items, lambda item: item):
+                    answer = await connection.ask(partial(_submission, items=part))
+                    said = answer.verdicts if isinstance(answer, Verdicts) else ()
+                    full += [
+                        one for one, verdict in zip(part, said, strict=False) if verdict == _FULL
+                    ]
+                items = full
+                if items:
+                    await asyncio.sleep(RETRY_S)
 
 
 def _in_parts(

@@ -39,7 +39,7 @@ UNIX_PATH_MAX = 100
 REQUESTS_MAX = 1024
 """Requests of one client under way; it waits with more."""
 UNSENT_BYTES_MAX = 4 * 2**20
-"""A client with more unread answers is read from no more until it has caught up."""
+"""A client with more unread answers gets no others until it has caught up."""
 
 _log = structlog.get_logger(__name__)
 
@@ -106,9 +106,9 @@ class Door:
         self, request: Request, writer: asyncio.StreamWriter, room: asyncio.Semaphore
     ) -> None:
         try:
-            writer.write(_framed(await self._answer(request)))
-            if writer.transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+            while writer.transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
                 await writer.drain()
+            writer.write(_framed(await self._answer(request)))
         except OSError:
             pass  # the client is gone; it will ask again
         finally:

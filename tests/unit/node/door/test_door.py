@@ -17,7 +17,7 @@ from gridpact.codec import Wire, sha256
 from gridpact.contracts.keys import CLOCK, party_key
 from gridpact.errors import InputError, InvariantError, StoreError
 from gridpact.ledger.blocks import Receipt
-from gridpact.model import Clock, Verdict
+from gridpact.model import Clock, Seal, SlotSeals, Verdict
 from gridpact.node import EmbeddedEngine, Refusal
 from gridpact.node.door import Door, NodeStatus, RemoteEngine, door_path
 from gridpact.node.door import messages as messages_module
@@ -48,9 +48,12 @@ class Played:
         self.submitted: list[Signed] = []
         self.verdict = Verdict.ACCEPTED
         self.error: Exception | None = None
+        self.full = 0
+        """So many are not taken."""
         self.answers = asyncio.Event()
         """Receipts are there."""
         self.found: list[Wire | None] = []
+        self.looked_up = 0
 
     def check(self) -> None:
         if self.error is not None:
@@ -59,6 +62,9 @@ class Played:
     async def submit(self, envelope: bytes, payload: bytes) -> Verdict:
         self.check()
         self.submitted.append((envelope, payload))
+        if self.full:
+            self.full -= 1
+            return Verdict.MEMPOOL_FULL
         return self.verdict
 
     async def receipts(self, ids: Sequence[bytes]) -> list[Receipt | Refusal]:
@@ -68,6 +74,7 @@ class Played:
 
     async def values(self, keys: Sequence[str]) -> list[Wire | None]:
         self.check()
+        self.looked_up += 1
         return [*self.found] * len(keys)
 
     async def query(self, key: str) -> QueryResult:
@@ -397,6 +404,27 @@ def test_a_client_waits_with_more_than_so_many_requests(
     run(work)
 
 
+def test_a_client_that_does_not_read_gets_no_more_answers(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "UNSENT_BYTES_MAX", 2**16)
+
+    async def work(rig: Rig) -> None:
+        engine = Played()
+        engine.found = [SlotSeals([Seal(1, bytes(32), 1)] * 20_000)]
+        await rig.open(engine)
+        reader, writer = await rig.raw()
+        for number in range(1, 21):
+            writer.write(framed(Values(number, ["seals/x"])))
+        other = await rig.connect()
+        for _ in range(20):
+            await other.status()
+        assert engine.looked_up < 10
+        assert {(await read_answer(reader)).number for _ in range(20)} == set(range(1, 21))
+
+    run(work)
+
+
 # The socket
 
 
@@ -513,6 +541,25 @@ def test_what_was_taken_in_and_not_answered_is_handed_in_again(run: Run) -> None
         other.answers.set()
         assert [one.transaction for one in await waiting] == ids
         assert other.submitted == items[1:]
+
+    run(work)
+
+
+def test_what_a_full_node_does_not_take_is_handed_in_once_more(run: Run) -> None:
+    async def work(rig: Rig) -> None:
+        engine, other = Played(), Played()
+        first = await rig.open(engine, "val-1")
+        await rig.open(other, "val-2")
+        remote = await rig.connect("val-1", "val-2")
+        items = [(b"%d" % number, b"payload") for number in range(3)]
+        for item in items:
+            await remote.submit(*item)
+        other.full = 2
+        await first.close()
+        rig.path("val-1").unlink()
+        other.answers.set()
+        await remote.receipts([sha256(raw) for raw, _ in items])
+        assert other.submitted == [*items, *items[:2]], "the first two found it full"
 
     run(work)
 
