@@ -28,6 +28,8 @@ FOUND = [
     ("raft", 85, "a heartbeat below the snapshot, with a term of -1, for ever"),
     ("weighted-raft", 34, "the same"),
     ("flexible-raft", 10, "the same"),
+    ("weighted-raft", 5017, "a snapshot again for every copy of an older answer"),
+    ("weighted-raft", 5937, "an answer to an earlier term read as a log without entries"),
 ]
 
 

@@ -53,7 +53,7 @@ class AppendReply(_Message, frozen=True, tag=2):
 
     accepted: bool
     index: Number
-    """Accepted: up to here it is the leader's. Refused: where to try next."""
+    """Accepted: up to here it is the leader's. Refused: where to try next; 0: an earlier term's."""
     question: Number
 
 

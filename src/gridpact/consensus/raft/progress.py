@@ -52,11 +52,14 @@ class Progress:
         """The logs do not agree before the entries that were sent.
 
         Args:
-            hint: where the follower says to try next.
+            hint: where the follower says to try next; 0 when it only says that the message was of
+                an earlier term.
         Returns:
             False when that says nothing new: to send again for each copy of an answer would breed
             copies.
         """
+        if hint == 0:
+            return False  # ours: an answer to what it sent as leader of an earlier term
         next_index = max(hint, self.matched + 1)
         if self.probing and hint <= self.matched and self.next_index == self.matched + 1:
             # ours: it refuses what it had; who was let in again without its disk counts for less
@@ -70,7 +73,9 @@ class Progress:
     def accepted(self, index: int) -> bool:
         """The follower's durable log is the leader's up to `index`; whether that is news."""
         news = index > self.matched
-        self.probing = self.waiting = False
+        if news or self.probing:
+            self.waiting = False  # ours: a copy of an older answer does not end a snapshot's wait
+        self.probing = False
         if news:
             self.matched = index
         if index >= self.next_index:
