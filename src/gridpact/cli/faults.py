@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gridpact.cli.output import EXIT_FAILED_CHECK, print_json, progress_bar
+from gridpact.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from gridpact.studies.fuzz import FuzzReport
+    from gridpact.studies.fuzz_certificates import CertificateReport
     from gridpact.studies.fuzz_frames import FrameReport
     from gridpact.studies.kill import KillReport
 
@@ -29,14 +31,28 @@ def fuzz(
     frames: Annotated[
         bool, typer.Option("--frames", help="Frames between replicas instead of transactions.")
     ] = False,
+    certificates: Annotated[
+        bool, typer.Option("--certificates", help="Clearing certificates of microgrids instead.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Send broken transactions: each must be refused by name and change nothing.
 
     With --frames, broken frames to a replica in every role: suspected by name, nothing changed.
+    With --certificates, tampered clearings: refused by name, or proved harmless.
 
     Example: `gridpact fuzz --count 5000`, `gridpact fuzz --frames --count 1000000`
     """
+    if frames and certificates:
+        fact = "and --frames break different things; allowed: one of them"
+        raise InputError([Problem("--certificates", fact)])
+    if certificates:
+        from gridpact.studies.fuzz_certificates import fuzz_certificates
+
+        with progress_bar("fuzzing", quiet=as_json) as progress:
+            certificate_report = fuzz_certificates(count, seed, progress)
+        _finish(certificate_report, as_json)
+        return
     if frames:
         from gridpact.studies.fuzz_frames import fuzz_frames
 
@@ -73,7 +89,9 @@ def kill(
     _finish(report, as_json)
 
 
-def _finish(report: FuzzReport | FrameReport | KillReport, as_json: bool) -> None:
+def _finish(
+    report: FuzzReport | FrameReport | CertificateReport | KillReport, as_json: bool
+) -> None:
     """Print a report of any kind; exit code 1 when it has violations."""
     import dataclasses
 
@@ -85,7 +103,7 @@ def _finish(report: FuzzReport | FrameReport | KillReport, as_json: bool) -> Non
             if isinstance(value, dict):
                 typer.echo(f"{key}:")
                 for name, number in sorted(value.items()):
-                    typer.echo(f"  {name:<24} {number:>9}")
+                    typer.echo(f"  {name:<36} {number:>9}")
             elif isinstance(value, float):
                 typer.echo(f"{key}: {value:.2f}")
             else:

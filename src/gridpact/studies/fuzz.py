@@ -61,8 +61,10 @@ NEVER_MET = {
     Verdict.MEMPOOL_FULL,
     Verdict.UNKNOWN_PARTY,
     Verdict.ACCOUNT_IN_USE,
+    *(verdict for verdict in Verdict if verdict >= Verdict.MECHANISM_WRONG),
 }
-"""Not a refusal; needs ten thousand waiting from one sender; two that barriers decide."""
+"""Not a refusal; needs ten thousand waiting from one sender; two that barriers decide; those of
+bargains, which have a fuzzer of their own (`fuzz --certificates`) and no market here."""
 
 _SAME = {(verdict, verdict) for verdict in Verdict} | {(Verdict.NONCE_USED, Verdict.BAD_SIGNATURE)}
 """(at the door, in a block) that agree. The door does not spend a check of a signature on a nonce
