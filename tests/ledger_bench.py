@@ -17,6 +17,7 @@ from gridpact.codec import Wire, sha256
 from gridpact.contracts.application import Application, BlockResult, Candidate, Unreadable
 from gridpact.contracts.bodies import (
     BatchPayload,
+    BidPayload,
     CancelOrder,
     Curtail,
     CurtailedTrade,
@@ -28,7 +29,9 @@ from gridpact.contracts.bodies import (
     MovePhase,
     OrderPayload,
     ParticipantPayload,
+    PlaceBid,
     PlaceOrder,
+    ProposeClearing,
     ReadingPayload,
     RegisterMeter,
     RegisterParticipant,
@@ -69,9 +72,12 @@ from gridpact.ledger.statemap import StateMap
 from gridpact.model import (
     SEALED_PHASES,
     AccountMode,
+    Agreement,
     Bill,
+    Certificate,
     Contract,
     CreditNote,
+    MicrogridBid,
     Order,
     Party,
     Phase,
@@ -152,8 +158,8 @@ def genesis_with(
         network="",
         previous=b"",
         markets=[
-            Market(MARKET, LENGTH_S, tie, orders_per_slot, sealed_deposit_nano),
-            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot, other_deposit_nano),
+            Market(MARKET, LENGTH_S, tie, orders_per_slot, sealed_deposit_nano, None),
+            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot, other_deposit_nano, None),
         ],
         parties=[GenesisParty(party, keys.pair(party)[0], int(role)) for party, role in everybody],
         validators=[Validator(party, 1) for party in VALIDATORS],
@@ -333,6 +339,24 @@ class Bench:
         return self.write(
             sender, Kind.REVEAL, RevealOrder(MARKET, slot_s, nonce), order, salt=SEAL_SALT
         )
+
+    def microgrid(
+        self, sender: str, bid: MicrogridBid, *, slot_s: int = SLOT, market: str = MARKET
+    ) -> Signed:
+        """A bid in a market of bargains."""
+        return self.write(sender, Kind.BID, PlaceBid(market, slot_s), BidPayload(bid))
+
+    def clearing(
+        self,
+        certificate: Certificate,
+        *left_out: str,
+        sender: str = OPERATOR,
+        slot_s: int = SLOT,
+        market: str = MARKET,
+        salt: bytes = b"",
+    ) -> Signed:
+        body = ProposeClearing(market, slot_s, list(left_out))
+        return self.write(sender, Kind.CLEARING, body, certificate, salt=salt)
 
     def curtailment(
         self,
@@ -571,6 +595,10 @@ class Bench:
     def contracts(self, participant: str, start_s: int = SLOT) -> list[Contract]:
         key = position_key("contracts", participant, MARKET, start_s)
         return self.value(key, SlotContracts).contracts if self.entry(key) is not None else []
+
+    def agreement(self, participant: str, start_s: int = SLOT) -> Agreement | None:
+        key = position_key("agreements", participant, MARKET, start_s)
+        return self.value(key, Agreement) if self.entry(key) is not None else None
 
     def readings(self, participant: str, start_s: int = SLOT) -> SlotReadings:
         return self.value(position_key("readings", participant, MARKET, start_s), SlotReadings)

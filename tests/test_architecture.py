@@ -60,6 +60,11 @@ FORBIDDEN = {
 OPEN_ROOMS = {"studies": "each study is a door of its own, so that none loads the others"}
 """Rooms all of whose modules may be used from outside."""
 OPEN_MODULES = {
+    "gridpact.agents.microgrids": "operators of microgrids, who have nothing to do with homes",
+    "gridpact.inputs.microgrid_days": "days of microgrids, which need numpy where scenarios do not",
+    "gridpact.model.microgrid_day": "nouns of a day of microgrids",
+    "gridpact.pipeline.microgrid_run": "a run of microgrids, beside that of an auction",
+    "gridpact.pipeline.microgrids": "a day of microgrids, beside that of an auction",
     "gridpact.consensus.configuration": "who votes with which weight",
     "gridpact.consensus.frames": "messages on a link",
     "gridpact.consensus.quorum": "how much weight is enough",
@@ -74,10 +79,23 @@ OPEN_MODULES = {
     "gridpact.contracts.genesis": "what a ledger starts from",
     "gridpact.contracts.keys": "names of everything in the state",
     "gridpact.contracts.statements": "opening proved values",
+    "gridpact.inputs.microgrids": "files of microgrids, which need numpy where scenarios do not",
     "gridpact.inputs.orders": "order files, which need numpy where scenarios do not",
+    "gridpact.market.integer.microgrids": "clearing of microgrids, which auctions never load",
+    "gridpact.market.integer.microgrids.bargain": "the rule of a bargain by itself, for studies",
+    "gridpact.market.integer.microgrids.packing": "arrays as bytes, for those who tamper with them",
+    "gridpact.market.integer.microgrids.plain": "the slow judgement, beside the fast one",
+    "gridpact.market.solvers.programme": "the programme without trade, for those who time solvers",
+    "gridpact.market.solvers.proposal": "certificates from a solver, which needs the exact side",
+    "gridpact.market.solvers.solve": "each solver by itself, for those who compare them",
+    "gridpact.market.solvers.sparse": "matrices of a clearing, for those who compare solvers",
+    "gridpact.inputs.solved_flow_imports": "intensity of imports; scenarios need no tracing",
+    "gridpact.inputs.solved_flow_reference": "flows to trace; scenarios need none",
     "gridpact.model.asset_checks": "what is wrong with an asset",
     "gridpact.model.assets": "nouns of homes: batteries, loads, vehicles, plans",
+    "gridpact.model.carbon": "nouns of traced flows",
     "gridpact.model.grid": "nouns of the network and its flows",
+    "gridpact.model.microgrids": "nouns of microgrids that bargain",
     "gridpact.node.audit": "the auditor's replay and what it found",
     "gridpact.node.cometbft": "CometBFT, for those who ask whether it is installed",
     "gridpact.node.devnet": "networks of validators on one machine",
@@ -88,6 +106,7 @@ OPEN_MODULES = {
     "gridpact.node.ports": "free addresses on this machine",
     "gridpact.node.signing": "a validator's signer and its keys",
     "gridpact.node.raft": "folders of Raft validators",
+    "gridpact.reports.carbon_page": "pages of traces, apart from those of runs",
     "gridpact.ledger.blocks": "what an engine decides and what its record says",
     "gridpact.ledger.envelope": "what is signed",
     "gridpact.ledger.proofs": "offline proofs",
@@ -153,7 +172,9 @@ ONLY_IMPORTER = {
     "piqp": "market.solvers",
 }
 
-BESIDES = {("highspy", "agents"): "a home's own plan is no clearing and never reaches a contract"}
+BESIDES = {
+    ("highspy", "agents"): "a home's own plan is no clearing and never reaches a contract",
+}
 
 BASE_ONLY = ("cli", "codec", "errors", "ledger", "model", "settlement", "units")
 """What `--help`, `prove` and `verify` need: of `cli` the door, of the rest every module."""

@@ -7,6 +7,7 @@ from gridpact.contracts.application import (
     Unreadable,
     is_early,
 )
+from gridpact.contracts.bargaining import agreements_of
 from gridpact.contracts.claims import APPLIED_IN_ORDER
 from gridpact.contracts.closing import concerns
 from gridpact.contracts.conservation import energy_residual_wh, unbalanced
@@ -20,6 +21,7 @@ __all__ = [
     "BlockResult",
     "Candidate",
     "Unreadable",
+    "agreements_of",
     "concerns",
     "energy_residual_wh",
     "is_early",

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from gridpact.codec import CodecError, sha256
 from gridpact.contracts.bodies import Kind, MovePhase
-from gridpact.contracts.call import Call, Rules
+from gridpact.contracts.call import Call, Rules, latest_closed_s
 from gridpact.contracts.genesis import APP_VERSION, Genesis, genesis_hash
 from gridpact.contracts.keys import CLOCK, NAMESPACES, party_key
 from gridpact.contracts.kinds import KINDS
@@ -127,7 +127,7 @@ class Application:
             The entries, to be stored.
         """
         draft = Draft(self.state, 0)
-        draft.put(CLOCK, Clock(0, 0))
+        draft.put(CLOCK, Clock(0, [0] * len(self.genesis.markets)))
         for name in ("bank", "fund", "grid"):
             draft.put(system_key(name), Account(int(AccountMode.POSTPAID), Account.NO_LIMIT, 0, 0))
         for party in self.genesis.parties:
@@ -179,8 +179,11 @@ class Application:
         if envelope.nonce > last + 1:
             return Verdict.NONCE_AHEAD
         clock = self.state.entries[CLOCK].value
-        if isinstance(clock, Clock) and envelope.expiry_s < clock.closed_s:
-            return Verdict.EXPIRED
+        invariant(isinstance(clock, Clock), "the clock is not a Clock")
+        if isinstance(clock, Clock):
+            closed_s = latest_closed_s(self.rules, clock, candidate.transaction.body)
+            if envelope.expiry_s < closed_s:
+                return Verdict.EXPIRED
         return Verdict.ACCEPTED
 
     def _judge(self, candidate: Candidate, last_nonce: int | None) -> Verdict:

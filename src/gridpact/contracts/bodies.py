@@ -23,7 +23,7 @@ from gridpact.codec import (
     encode,
     tagged_hash,
 )
-from gridpact.model import AccountMode, Phase, Quality, Side, SlotTariff
+from gridpact.model import AccountMode, MicrogridBid, Phase, Quality, Side, SlotTariff
 
 
 class Kind(IntEnum):
@@ -43,6 +43,8 @@ class Kind(IntEnum):
     SEALED_ORDER = 24
     REVEAL = 25
     CURTAILMENT = 26
+    BID = 27
+    CLEARING = 28
     READING = 30
     READING_BATCH = 31
 
@@ -149,6 +151,29 @@ class OrderPayload(Wire, frozen=True):
     limit_micro_per_kwh: Quantity
     """Worst price that the second stage may use."""
     submitted_ms: Natural
+
+
+class PlaceBid(Wire, frozen=True):
+    """A microgrid's bid for the window that begins with an open slot."""
+
+    market: Name
+    slot_start_s: Natural
+
+
+class BidPayload(Wire, frozen=True):
+    """Costs and limits, one number for each slot of the window."""
+
+    bid: MicrogridBid
+
+
+class ProposeClearing(Wire, frozen=True):
+    """A clearing of a closed slot's bids, with its proof as the payload; the best one counts."""
+
+    market: Name
+    slot_start_s: Natural
+    left_out: list[Name]
+    """Microgrids whose bids cannot be cleared with the others, sorted; nothing is agreed with
+    them, and what they deposited is freed."""
 
 
 class SealOrder(Wire, frozen=True):

@@ -88,6 +88,8 @@ class SlotBooks:
         """Post everything: what members pay and get has its other side in a system account."""
         kinds = self.by_kind
         fund = kinds[LineKind.PURCHASE] + kinds[LineKind.SALE] + kinds[LineKind.LOST_DEPOSIT]
+        between = kinds[LineKind.TRANSFER] + kinds[LineKind.COMPENSATION]
+        invariant(between == 0, f"microgrids pay each other {between} nano too much")
         grid = kinds[LineKind.GRID_IMPORT] + kinds[LineKind.GRID_EXPORT]
         fees = kinds[LineKind.NETWORK_FEE]
         for account, amount in (

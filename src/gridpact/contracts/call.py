@@ -11,7 +11,7 @@ from gridpact.contracts.genesis import Genesis, Market
 from gridpact.contracts.keys import claim_key
 from gridpact.ledger import Draft
 from gridpact.ledger.envelope import SALT_BYTES, Envelope
-from gridpact.model import Role, Verdict
+from gridpact.model import Clock, Role, Verdict
 from gridpact.units import fits_int64
 
 
@@ -58,6 +58,14 @@ class Call:
         salt = self.sealed[:SALT_BYTES] if self.sealed else sha256(self.transaction_id)
         self.draft.put(claim_key(self.sender, self.envelope.nonce), claim, salt)
         return Verdict.ACCEPTED
+
+
+def latest_closed_s(rules: Rules, clock: Clock, body: Wire) -> int:
+    """Start of the latest slot whose gate has closed: in the body's market, or in any."""
+    market = getattr(body, "market", "")
+    if market in rules.markets:
+        return clock.closed_s[list(rules.markets).index(market)]
+    return max(clock.closed_s)
 
 
 Handler = Callable[[Call], Verdict]

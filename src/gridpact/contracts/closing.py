@@ -7,14 +7,12 @@ import msgspec
 from gridpact.codec import Wire
 from gridpact.contracts.bodies import CloseAccount
 from gridpact.contracts.call import Call
-from gridpact.contracts.keys import closure_key, metering_key, party_key
+from gridpact.contracts.keys import OF_A_SLOT, closure_key, metering_key, party_key
 from gridpact.contracts.money import BANK
 from gridpact.ledger import Account, Draft, Leg, Privacy, account_key, owner_of
 from gridpact.ledger.trees import leaf_hash, merkle_root
 from gridpact.model import Closure, Metering, Party, Phase, SlotState, Verdict
 
-OF_A_SLOT = frozenset({"seals", "orders", "contracts", "readings"})
-"""Namespaces of what a member holds in a slot until it is final."""
 _NAMING = ("participant", "party", "owner", "meter")
 """Fields of public bodies that name whom the transaction is about."""
 
@@ -103,11 +101,12 @@ def _is_awaited(draft: Draft, present: set[str], metering: Metering) -> bool:
 def _leaving(draft: Draft, present: set[str], member: str) -> list[str]:
     """Keys that go with the member, sorted: its metering and every owned or sealed entry.
 
-    Claims are left out: all of them leave at the barrier anyhow.
+    Claims are left out: all of them leave at the barrier anyhow. So are clearings, whose keys name
+    a market where others name an owner.
     """
     leaving = {metering_key(member)}
     for key in present:
-        if "/" not in key or key.startswith("claim/") or owner_of(key) != member:
+        if "/" not in key or key.startswith(("claim/", "clearing/")) or owner_of(key) != member:
             continue
         if draft.state.namespace(key).privacy is not Privacy.PUBLIC:
             leaving.add(key)

@@ -8,18 +8,21 @@ from __future__ import annotations
 from gridpact.codec import decode
 from gridpact.contracts.bodies import Claim, Kind, MoneyPayload
 from gridpact.contracts.keys import position_group
-from gridpact.ledger import Account, State
+from gridpact.ledger import Account, State, owner_of
 from gridpact.model import (
+    Agreement,
     Order,
     Phase,
+    Reading,
     Side,
+    SlotBid,
     SlotContracts,
     SlotOrders,
     SlotReadings,
     SlotSeals,
     SlotState,
 )
-from gridpact.settlement import choose_readings, metered_net_wh
+from gridpact.settlement import charged_wh, choose_readings, metered_net_wh
 
 
 def money_residual_nano(state: State) -> int:
@@ -49,6 +52,10 @@ def escrow_residual_nano(state: State) -> int:
         elif isinstance(value, SlotContracts):
             if _slot_of(state, key).phase < Phase.SETTLED:
                 held -= value.escrow_nano
+        elif isinstance(value, SlotBid):
+            held -= value.escrow_nano if _slot_of(state, key).phase < Phase.CLEARED else 0
+        elif isinstance(value, Agreement):
+            held -= value.escrow_nano if _slot_of(state, key).phase < Phase.SETTLED else 0
         elif isinstance(value, Claim) and value.kind == Kind.WITHDRAW:
             held -= decode(MoneyPayload, value.payload).amount_nano
     return held
@@ -85,7 +92,11 @@ def energy_residual_wh(state: State, market: str, start_s: int, slot: SlotState)
                 else:
                     bought += contract.energy_wh
                     unbought += contract.curtailed_wh
-    residual = 0
+    agreements = _agreements_of(state, market, start_s)
+    for agreement in agreements.values():
+        sold += sum(flow.energy_wh for flow in agreement.sales)
+        bought += sum(flow.energy_wh for flow in agreement.purchases)
+    residual = abs(sum(agreement.transfer_nano for agreement in agreements.values()))
     if Phase.CLEARED <= slot.phase < Phase.FINAL:
         residual += abs(sold - bought) + abs(sold - slot.traded_wh)
         residual += abs(unsold - unbought) + abs(unsold - slot.curtailed_wh)
@@ -94,9 +105,29 @@ def energy_residual_wh(state: State, market: str, start_s: int, slot: SlotState)
         for key in state.group(position_group("readings", market, start_s)):
             readings = state.entries[key].value
             if isinstance(readings, SlotReadings):
-                net += metered_net_wh(readings.settled or choose_readings(readings.readings))
+                chosen = readings.settled or choose_readings(readings.readings)
+                net += metered_net_wh(chosen)
+                promise = agreements.get(owner_of(key))
+                if promise is not None:
+                    net += _dispatched_wh(promise, chosen)
         residual += abs(net - (slot.grid_export_wh - slot.grid_import_wh))
     return residual
+
+
+def _agreements_of(state: State, market: str, start_s: int) -> dict[str, Agreement]:
+    found = {}
+    for key in state.group(position_group("agreements", market, start_s)):
+        value = state.entries[key].value
+        if isinstance(value, Agreement):
+            found[owner_of(key)] = value
+    return found
+
+
+def _dispatched_wh(agreement: Agreement, readings: list[Reading]) -> int:
+    """Net injection of a microgrid's storage and turbine, which have no meters."""
+    generated_wh = sum(reading.export_wh for reading in readings)
+    charge_wh = charged_wh(agreement, generated_wh)
+    return agreement.discharge_wh + agreement.turbine_wh - charge_wh
 
 
 def unbalanced(state: State) -> list[str]:

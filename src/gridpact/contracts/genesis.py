@@ -16,6 +16,7 @@ from gridpact.codec import (
     Natural,
     PositiveQuantity,
     PublicKey,
+    Quantity,
     Text,
     Wire,
     encode,
@@ -24,8 +25,28 @@ from gridpact.codec import (
 from gridpact.errors import InputError, Problem
 from gridpact.model import TieRule
 
-APP_VERSION = 2
+APP_VERSION = 3
 GENESIS_VERSION = 2
+
+
+class BargainWeight(Wire, frozen=True):
+    """What share of the common gain a microgrid gets, relative to others."""
+
+    party: Name
+    weight: Quantity
+
+
+class BargainRules(Wire, frozen=True):
+    """Rules of a market whose microgrids bargain over a window of slots instead of ordering."""
+
+    gap_ppb: Annotated[int, Meta(ge=1, le=10**6)]
+    """How far from the best a clearing may be, in 1e-9 of gross turnover."""
+    price_max_micro_per_kwh: PositiveQuantity
+    """Most that a bid may state as loss or as a turbine's cost; compensation rests on it."""
+    end_micro_per_kwh: Quantity
+    """Price of stored energy that is missing after a window."""
+    weights: list[BargainWeight]
+    """Who is not named has weight 1."""
 
 
 class Market(Wire, frozen=True):
@@ -39,6 +60,8 @@ class Market(Wire, frozen=True):
     sealed_deposit_nano: Annotated[int, Meta(ge=0, le=2**50)]
     """Held for each order, which is sealed until the gate is closed, and lost when it is not
     revealed; 0: orders are open."""
+    bargain: BargainRules | None
+    """Of a market of microgrids; None: members send orders to an auction."""
 
 
 class GenesisParty(Wire, frozen=True):
@@ -136,9 +159,26 @@ def genesis_from_json(data: bytes, where: str) -> Genesis:
     ):
         if len(set(ids)) != len(ids) or not ids:
             problems.append(Problem(where, f"{field}: at least one, each id once; found {ids}"))
+    for market in genesis.markets:
+        problems.extend(_bargain_problems(market, where))
     if problems:
         raise InputError(problems)
     return genesis
+
+
+def _bargain_problems(market: Market, where: str) -> list[Problem]:
+    """What does not fit together in a market of bargains."""
+    if market.bargain is None:
+        return []
+    problems = []
+    if market.sealed_deposit_nano:
+        fact = f"sealed_deposit_nano is {market.sealed_deposit_nano} where microgrids bargain"
+        problems.append(Problem(where, f"market {market.market}: {fact}; set it to 0"))
+    named = [each.party for each in market.bargain.weights]
+    if len(set(named)) != len(named):
+        fact = f"weights of market {market.market}: each party once"
+        problems.append(Problem(where, f"{fact}; found {named}"))
+    return problems
 
 
 def _named(value: object) -> object:
@@ -153,6 +193,8 @@ def _named(value: object) -> object:
 
 _STRUCTS: dict[str, type[Wire]] = {
     "markets": Market,
+    "bargain": BargainRules,
+    "weights": BargainWeight,
     "parties": GenesisParty,
     "validators": Validator,
     "limits": Limits,
@@ -176,7 +218,7 @@ def _fields(value: object, struct: type[Wire]) -> list[object]:
         item = value[field]
         if field in _BYTES:
             item = bytes.fromhex(item)
-        elif field in _STRUCTS:
+        elif field in _STRUCTS and item is not None:
             inner = _STRUCTS[field]
             item = (
                 [_fields(i, inner) for i in item]

@@ -8,12 +8,15 @@ from __future__ import annotations
 from gridpact.contracts.bodies import Claim, Endorsement
 from gridpact.ledger import Account, Namespace, Privacy, Secret
 from gridpact.model import (
+    Agreement,
     Bill,
+    Clearing,
     Clock,
     Closure,
     CreditNote,
     Metering,
     Party,
+    SlotBid,
     SlotContracts,
     SlotOrders,
     SlotReadings,
@@ -23,6 +26,8 @@ from gridpact.model import (
 )
 
 CLOCK = "clock"
+OF_A_SLOT = frozenset({"seals", "orders", "contracts", "readings", "bids", "agreements"})
+"""Namespaces of what a member holds in a slot until it is final."""
 
 
 def party_key(party: str) -> str:
@@ -70,6 +75,11 @@ def closure_key(party: str) -> str:
     return f"closure/{party}"
 
 
+def clearing_key(market: str, start_s: int) -> str:
+    """The best clearing of a closed slot that was proposed so far."""
+    return f"clearing/{market}/{start_s}"
+
+
 def claim_key(sender: str, nonce: int) -> str:
     """Something that waits for the next barrier."""
     return f"claim/{sender}/{nonce}"
@@ -107,4 +117,7 @@ NAMESPACES = (
     Namespace("orders", SlotOrders, Privacy.OWNED, _without_owner),
     Namespace("contracts", SlotContracts, Privacy.OWNED, _without_owner),
     Namespace("readings", SlotReadings, Privacy.OWNED, _without_owner),
+    Namespace("bids", SlotBid, Privacy.OWNED, _without_owner),
+    Namespace("agreements", Agreement, Privacy.OWNED, _without_owner),
+    Namespace("clearing", Clearing, Privacy.SEALED),
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gridpact.contracts import (
+    bargaining,
     closing,
     curtailing,
     money,
@@ -18,6 +19,7 @@ from gridpact.contracts import (
 )
 from gridpact.contracts.bodies import (
     BatchPayload,
+    BidPayload,
     CancelOrder,
     CloseAccount,
     Curtail,
@@ -29,7 +31,9 @@ from gridpact.contracts.bodies import (
     MovePhase,
     OrderPayload,
     ParticipantPayload,
+    PlaceBid,
     PlaceOrder,
+    ProposeClearing,
     ReadingPayload,
     RegisterMeter,
     RegisterParticipant,
@@ -42,7 +46,7 @@ from gridpact.contracts.bodies import (
     Withdraw,
 )
 from gridpact.contracts.call import Call, KindRule
-from gridpact.model import Role, Verdict
+from gridpact.model import Certificate, Role, Verdict
 
 _ANYBODY = Role(0)
 
@@ -73,6 +77,13 @@ KINDS: dict[int, KindRule] = {
     Kind.TARIFF: _rule(SetTariff, None, Role.PRICE_AUTHORITY, tariffs.set_tariff),
     Kind.ORDER: _rule(PlaceOrder, OrderPayload, Role.MEMBER, orders.place_order),
     Kind.CANCEL: _rule(CancelOrder, None, Role.MEMBER, orders.cancel_order),
+    Kind.BID: _rule(PlaceBid, BidPayload, Role.MEMBER, bargaining.place_bid),
+    Kind.CLEARING: _rule(
+        ProposeClearing,
+        Certificate,
+        Role.OPERATOR | Role.VALIDATOR,
+        bargaining.propose_clearing,
+    ),
     Kind.PHASE: _rule(MovePhase, None, Role.OPERATOR | Role.VALIDATOR, phases.move_phase),
     Kind.SEALED_ORDER: _rule(SealOrder, None, Role.MEMBER, sealing.seal_order),
     Kind.REVEAL: _rule(RevealOrder, OrderPayload, Role.MEMBER, sealing.reveal_order),

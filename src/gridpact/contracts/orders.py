@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gridpact.contracts.bargaining import cancel_bid
 from gridpact.contracts.bodies import CancelOrder, OrderPayload, PlaceOrder
 from gridpact.contracts.call import Call
 from gridpact.contracts.keys import metering_key, position_key, slot_key
@@ -58,7 +59,8 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
     """Adds an open order.
 
     Refusals: UNKNOWN_MARKET, UNKNOWN_SLOT, UNKNOWN_PARTY, GATE_CLOSED, PRICE_OUT_OF_BAND,
-    LIMIT_WRONG, TOO_MANY_ORDERS, INSUFFICIENT_FUNDS, METER_MISSING, SEALING_WRONG.
+    LIMIT_WRONG, TOO_MANY_ORDERS, INSUFFICIENT_FUNDS, METER_MISSING, SEALING_WRONG,
+    MECHANISM_WRONG.
     """
     market = call.rules.markets.get(body.market)
     if market is None:
@@ -87,6 +89,8 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
         return Verdict.METER_MISSING
     if market.sealed_deposit_nano:
         return Verdict.SEALING_WRONG
+    if market.bargain is not None:
+        return Verdict.MECHANISM_WRONG
     call.draft.post(Leg(account_of_sender, -escrow, escrow))
     order = open_order(call.envelope.nonce, payload, escrow)
     call.draft.put(key, SlotOrders([*orders, order]))
@@ -94,7 +98,7 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
 
 
 def cancel_order(call: Call, body: CancelOrder, _: None) -> Verdict:
-    """Takes an order back, open or sealed, and frees what was held for it.
+    """Takes a bid or an order back, open or sealed, and frees what was held for it.
 
     Refusals: UNKNOWN_SLOT, GATE_CLOSED, UNKNOWN_ORDER.
     """
@@ -103,7 +107,7 @@ def cancel_order(call: Call, body: CancelOrder, _: None) -> Verdict:
         return Verdict.UNKNOWN_SLOT
     if slot.phase != Phase.OPEN:
         return Verdict.GATE_CLOSED
-    if cancel_seal(call, body):
+    if cancel_seal(call, body) or cancel_bid(call, body):
         return Verdict.ACCEPTED
     key = position_key("orders", call.sender, body.market, body.slot_start_s)
     held = call.draft.get(key, SlotOrders)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from gridpact.codec import encode
+from gridpact.contracts.bargain_settling import finalize_bargain, settle_bargain
+from gridpact.contracts.bargaining import clear_bargain
 from gridpact.contracts.bodies import Endorsement, MovePhase
 from gridpact.contracts.call import Call, slots_of_range
 from gridpact.contracts.claims import apply_claims
@@ -47,6 +49,14 @@ STEPS: dict[Phase, Step] = {
     Phase.METERED: _advance(Phase.METERED),
     Phase.SETTLED: settle_slot,
     Phase.FINAL: finalize_slot,
+}
+
+
+BARGAIN_STEPS: dict[Phase, Step] = {
+    **STEPS,
+    Phase.CLEARED: clear_bargain,
+    Phase.SETTLED: settle_bargain,
+    Phase.FINAL: finalize_bargain,
 }
 
 
@@ -100,13 +110,14 @@ def move_phase(call: Call, body: MovePhase, _: None) -> Verdict:
     apply_claims(draft, rules)
     if draft.entry(endorsement_key(body.number)) is not None:
         draft.delete(endorsement_key(body.number))
-    draft.put(CLOCK, _clock_after(clock, body, starts))
+    draft.put(CLOCK, _clock_after(clock, body, starts, list(rules.markets)))
+    steps_of_market = STEPS if market.bargain is None else BARGAIN_STEPS
     for start_s in starts:
         slot = draft.get(slot_key(market.market, start_s), SlotState)  # claims may have changed it
         moved = (
             _opened(draft, market, start_s)
             if slot is None
-            else STEPS[body.phase](draft, market, start_s, slot)
+            else steps_of_market[body.phase](draft, market, start_s, slot)
         )
         if moved is None:
             return Verdict.TARIFF_MISSING
@@ -155,9 +166,12 @@ def _opened(draft: Draft, market: Market, start_s: int) -> SlotState | None:
     )
 
 
-def _clock_after(clock: Clock, body: MovePhase, starts: range) -> Clock:
+def _clock_after(clock: Clock, body: MovePhase, starts: range, markets: list[str]) -> Clock:
     """Market time after the phase: only closing a gate moves what transactions expire against."""
-    closed_s = max(clock.closed_s, starts[-1]) if body.phase == Phase.CLOSED else clock.closed_s
+    closed_s = list(clock.closed_s)
+    if body.phase == Phase.CLOSED:
+        place = markets.index(body.market)
+        closed_s[place] = max(closed_s[place], starts[-1])
     return Clock(body.number, closed_s)
 
 

@@ -111,8 +111,18 @@ def finalize_slot(draft: Draft, market: Market, start_s: int, slot: SlotState) -
         ]
         books.correct(owner, [line for line in lines if line is not None])
     books.close()
+    return archived(draft, market, start_s, slot, books)
+
+
+def archived(
+    draft: Draft, market: Market, start_s: int, slot: SlotState, books: SlotBooks
+) -> SlotState:
+    """The slot in phase `final`, with what its corrections exchanged with the grid.
+
+    What members held in it leaves the state; a root over the commitments stays.
+    """
     leaves = []
-    for what in ("orders", "contracts", "readings"):
+    for what in ("orders", "contracts", "readings", "bids", "agreements"):
         for key in draft.group(position_group(what, market.market, start_s)):
             entry = draft.entry(key)
             if entry is not None:

@@ -209,6 +209,10 @@ class LineKind(IntEnum):
     """what the grid could not carry of a trade; no money."""
     LOST_DEPOSIT = 7
     """of a sealed order that was not revealed."""
+    TRANSFER = 8
+    """what a bargain pays, or costs, whatever is delivered."""
+    COMPENSATION = 9
+    """for energy of a bargain that its seller did not deliver."""
 
 
 class BillLine(Wire, frozen=True):
@@ -235,7 +239,9 @@ class Bill(Wire, frozen=True):
     total_nano: Int64
     """Sum of all lines, + in the participant's favour."""
     purchases_nano: Int64
+    """Of a bargain: transfers paid, compensation received."""
     sales_nano: Int64
+    """Of a bargain: transfers received, compensation paid."""
     fees_nano: Int64
     grid_import_nano: Int64
     grid_export_nano: Int64
@@ -265,8 +271,9 @@ class Clock(Wire, frozen=True):
 
     phase: Natural
     """Number of the last phase transaction."""
-    closed_s: Natural
-    """Start of the latest slot whose gate has closed; transactions expire against it."""
+    closed_s: list[Natural]
+    """Start of the latest slot whose gate has closed, by market in the order of the genesis file;
+    transactions of a market expire against its own, others against the latest of all."""
 
 
 class SlotTariff(Wire, frozen=True):

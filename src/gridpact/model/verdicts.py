@@ -110,6 +110,45 @@ class Verdict(IntEnum):
     ACCOUNT_IN_USE = 54
     """The account owes money, or orders, contracts or readings of it are not final."""
 
+    MECHANISM_WRONG = 55
+    """An order in a market of bargains, or a bid in one of orders."""
+    WINDOW_WRONG = 56
+    """The bid's lists do not have one number for each slot of its window."""
+    BID_WRONG = 57
+    """A number of the bid is absurd, dearer than the market allows, or fits no other."""
+    NOT_CLEARING = 58
+    """Clearings are proposed between gate closure and the phase `cleared`, and of bids."""
+    LEFT_OUT_WRONG = 59
+    """Whom a clearing leaves out did not bid, is not in order, or everybody is."""
+
+    # 60 + n: what `market.integer.microgrids` says of a certificate with its verdict n.
+    CLEARING_BIDS_WRONG = 61
+    """Together the bids are too large to be checked, or all weights are zero."""
+    CLEARING_SHAPE_WRONG = 62
+    """Counts differ from those of the bids, or packed numbers are not canonical."""
+    CLEARING_OVERFLOW = 63
+    CLEARING_LIMIT_BROKEN = 64
+    CLEARING_GREEN_UNBALANCED = 65
+    CLEARING_POWER_UNBALANCED = 66
+    CLEARING_STORAGE_WRONG = 67
+    CLEARING_TRADE_UNBALANCED = 68
+    CLEARING_COST_WRONG = 69
+    CLEARING_GAP_TOO_WIDE = 70
+    """The duals do not prove that the plan is within the market's gap of the best."""
+    CLEARING_ALONE_LIMIT_BROKEN = 71
+    CLEARING_ALONE_GREEN_UNBALANCED = 72
+    CLEARING_ALONE_POWER_UNBALANCED = 73
+    CLEARING_ALONE_STORAGE_WRONG = 74
+    CLEARING_ALONE_COST_WRONG = 75
+    CLEARING_ALONE_GAP_TOO_WIDE = 76
+    """What a microgrid could do without trade is not proved to be its best."""
+    CLEARING_SURPLUS_NEGATIVE = 77
+    CLEARING_TRADE_WITHOUT_SURPLUS = 78
+    CLEARING_TRANSFERS_WRONG = 79
+    CLEARING_FIRST_TRANSFERS_WRONG = 80
+    DEPOSIT_SHORT = 90
+    """A microgrid's deposit does not cover what the clearing may cost it."""
+
 
 FIRST_RULE_VERDICT = Verdict.EXPIRED
 """From here on a refused transaction has used its nonce."""

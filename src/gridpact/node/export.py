@@ -14,7 +14,7 @@ from gridpact.codec import CodecError, Wire, decode, encode
 from gridpact.contracts import KINDS
 from gridpact.contracts.bodies import Kind
 from gridpact.contracts.genesis import genesis_hash
-from gridpact.contracts.keys import closure_key, metering_key, party_key
+from gridpact.contracts.keys import OF_A_SLOT, closure_key, metering_key, party_key
 from gridpact.errors import InputError, Problem, StoreError
 from gridpact.ledger import Document, Entry, owner_of
 from gridpact.ledger.blocks import record_hash
@@ -24,7 +24,6 @@ from gridpact.node.personal import OwnTransaction, require_participant, transact
 from gridpact.node.store import LedgerStore
 
 EXPORT_VERSION = 1
-OF_A_SLOT = ("seals", "orders", "contracts", "readings")
 UNITS = {
     "_nano": "10^-9 of the currency, + in the participant's favour",
     "_micro_per_kwh": "10^-6 of the currency per kWh; a price_sum is twice the price",

@@ -120,7 +120,7 @@ def _close(
             sender=operator,
             nonce=party.nonce + number,
             kind=int(kind),
-            expiry_s=clock.closed_s,
+            expiry_s=max(clock.closed_s),
             body=body,
             sealed=b"",
         )

@@ -13,15 +13,29 @@ from gridpact.settlement.imbalance import (
     trade_id,
     trade_lines,
 )
+from gridpact.settlement.microgrid_costs import realised_cost_nano
+from gridpact.settlement.microgrids import (
+    NO_AGREEMENT,
+    Metered,
+    bargain_lines,
+    charged_wh,
+    deliver,
+)
 
 __all__ = [
+    "NO_AGREEMENT",
     "NO_BILL",
+    "Metered",
     "add_lines",
+    "bargain_lines",
+    "charged_wh",
     "choose_readings",
     "contracted_net_wh",
+    "deliver",
     "imbalance_line",
     "metered_net_wh",
     "reading_reference",
+    "realised_cost_nano",
     "trade_id",
     "trade_lines",
 ]

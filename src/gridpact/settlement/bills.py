@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from gridpact.model import Bill, BillLine, LineKind
 
+_OF_BARGAINS = (LineKind.TRANSFER, LineKind.COMPENSATION)
 NO_BILL = Bill(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, [])
 """A bill before its first line."""
 
@@ -24,7 +25,7 @@ def add_lines(bill: Bill, lines: Sequence[BillLine], frontier: list[bytes]) -> B
     money = dict.fromkeys(LineKind, 0)
     energy = dict.fromkeys(LineKind, 0)
     for line in lines:
-        money[line.kind] += line.amount_nano
+        money[_side_of(line)] += line.amount_nano
         energy[line.kind] += line.energy_wh if line.correction >= 0 else -line.energy_wh
     return Bill(
         total_nano=bill.total_nano + sum(money.values()),
@@ -41,3 +42,12 @@ def add_lines(bill: Bill, lines: Sequence[BillLine], frontier: list[bytes]) -> B
         lines=bill.lines + len(lines),
         frontier=frontier,
     )
+
+
+def _side_of(line: BillLine) -> LineKind:
+    """The sum that a line counts in: what a bargain pays belongs to purchases or to sales."""
+    if line.kind not in _OF_BARGAINS:
+        return line.kind
+    gets = (line.amount_nano > 0) == (line.correction >= 0)
+    sells = gets == (line.kind == LineKind.TRANSFER)
+    return LineKind.SALE if sells else LineKind.PURCHASE

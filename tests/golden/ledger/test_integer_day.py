@@ -25,7 +25,7 @@ from ledger_bench import (
     Signed,
 )
 
-MARKET_ROOT = "332f6bd8b5d9e9cd2ab9871e707bd231bc16330f0dd443ebf66783bb08ee0b87"
+MARKET_ROOT = "02dcb9f684d868e11f7b0ebc935f2cba9b442d2d136ce01157cc5bc36f211658"
 
 NOON_S, ONE_S, TWO_S = (SLOT + i * LENGTH_S for i in range(3))
 SLOTS = (NOON_S, ONE_S, TWO_S)

@@ -16,6 +16,7 @@ from nacl.bindings import crypto_sign_open, crypto_sign_seed_keypair
 from gridpact.codec import Wire, decode, encode, sha256, tagged_hash
 from gridpact.contracts.bodies import (
     BatchPayload,
+    BidPayload,
     CancelOrder,
     Claim,
     CloseAccount,
@@ -30,7 +31,9 @@ from gridpact.contracts.bodies import (
     MovePhase,
     OrderPayload,
     ParticipantPayload,
+    PlaceBid,
     PlaceOrder,
+    ProposeClearing,
     ReadingPayload,
     RegisterMeter,
     RegisterParticipant,
@@ -47,6 +50,8 @@ from gridpact.contracts.bodies import (
 from gridpact.contracts.genesis import (
     APP_VERSION,
     GENESIS_VERSION,
+    BargainRules,
+    BargainWeight,
     FallbackRule,
     Genesis,
     GenesisParty,
@@ -78,15 +83,20 @@ from gridpact.ledger.envelope import (
 )
 from gridpact.model import (
     AccountMode,
+    Agreement,
     Bill,
     BillLine,
+    Certificate,
+    Clearing,
     Clock,
     Closure,
     Contract,
     CreditNote,
+    Flow,
     LineKind,
     Meter,
     Metering,
+    MicrogridBid,
     Order,
     Party,
     Phase,
@@ -95,6 +105,7 @@ from gridpact.model import (
     Role,
     Seal,
     Side,
+    SlotBid,
     SlotContracts,
     SlotOrders,
     SlotReadings,
@@ -103,6 +114,7 @@ from gridpact.model import (
     SlotTariff,
     TieRule,
 )
+from gridpact.model.microgrids import Storage, Turbine
 
 CHAIN, SALT = b"\x11" * 32, b"\x22" * 32
 PUBLIC_KEY, SIGNING_KEY = crypto_sign_seed_keypair(b"\x33" * 32)
@@ -110,6 +122,24 @@ HASH, KEY = b"\x44" * 32, b"\x55" * 32
 SLOT, TIME_MS = 1_699_999_200, 1_699_990_000_123
 TARIFF = SlotTariff(300_000, 80_000, 20_000, "north", "2023-11-14")
 READING = Reading("ann.meter", "metering", 2, Quality.ESTIMATED, 250, 0)
+MICROGRID = MicrogridBid(
+    load_wh=[3_000, 2_500],
+    green_demand_wh=[2_000, 0],
+    renewable_wh=[0, 4_000],
+    shortage_micro_per_kwh=60_000,
+    turbine=Turbine(15, 85_000, 1_500),
+    storage=Storage(1_000, 950, 940, 0, 4_000_000_000, 2_000_000_000, 1_999_000_000),
+)
+AGREEMENT = Agreement(
+    transfer_nano=-660_000_000,
+    green_wh=3_000,
+    charge_wh=0,
+    discharge_wh=250,
+    turbine_wh=40,
+    sales=[Flow("bob", 500, 340_000)],
+    purchases=[Flow("sun", 3_000, 360_000)],
+    escrow_nano=720_000_000,
+)
 
 BODIES: dict[Kind, tuple[Wire, Wire | None]] = {
     Kind.REGISTER_PARTICIPANT: (
@@ -140,6 +170,21 @@ BODIES: dict[Kind, tuple[Wire, Wire | None]] = {
     Kind.CURTAILMENT: (
         Curtail("lv1", SLOT, TIME_MS),
         CurtailmentPayload([CurtailedTrade(0, 50, "line-7"), CurtailedTrade(3, 1, "bus-2")]),
+    ),
+    Kind.BID: (PlaceBid("mg", SLOT), BidPayload(MICROGRID)),
+    Kind.CLEARING: (
+        ProposeClearing("mg", SLOT, ["mite"]),
+        Certificate(
+            plan=b"plan",
+            duals=b"duals",
+            balance_duals=b"balance",
+            alone_plan=b"alone",
+            alone_duals=b"",
+            cost_nano=[60_000_000, -5],
+            alone_cost_nano=[1_020_000_000, 0],
+            transfer_nano=[-660_000_000, 660_000_000],
+            first_transfer_nano=[-330_000_000, 330_000_000],
+        ),
     ),
     Kind.READING_BATCH: (
         ReportBatch("lv1", SLOT, "ann", "ann.meter"),
@@ -187,7 +232,17 @@ GENESIS = Genesis(
     currency="EUR",
     network="lv-rural1",
     previous=b"",
-    markets=[Market("lv1", 900, TieRule.PRO_RATA, 4, 500_000_000)],
+    markets=[
+        Market("lv1", 900, TieRule.PRO_RATA, 4, 500_000_000, None),
+        Market(
+            "mg",
+            3_600,
+            TieRule.PRO_RATA,
+            1,
+            0,
+            BargainRules(1_000, 1_000_000, 200_000, [BargainWeight("ann", 2)]),
+        ),
+    ],
     parties=[GenesisParty("operator", KEY, int(Role.OPERATOR | Role.VALIDATOR))],
     validators=[Validator("operator", 1)],
     limits=Limits(4096, 65536, 10_000, 4096),
@@ -198,7 +253,7 @@ case(PROPOSAL, lambda: {"proposal hash": proposal_hash(PROPOSAL)})
 case(Receipt(HASH, 41, b""))
 case(RECORD, lambda: {"record hash": record_hash(RECORD)})
 case(ENGINE, lambda: {"engine root": engine_root(ENGINE), "validators": validators_id(ENGINE)})
-case(Clock(7, SLOT))
+case(Clock(7, [SLOT, 0]))
 case(Party(KEY, int(Role.MEMBER), 12, 3))
 case(Secret(HASH))
 case(Account(int(AccountMode.POSTPAID), Account.NO_LIMIT, -1_234_567_890_123, 405_000_000))
@@ -230,6 +285,9 @@ case(
     )
 )
 case(SlotReadings([READING], [msgspec.structs.replace(READING, version=1)]))
+case(SlotBid(12, MICROGRID, 1_080_000_000))
+case(AGREEMENT)
+case(Clearing(["mite"], 1_080_000_000, HASH, [AGREEMENT]))
 case(BillLine(SLOT, LineKind.GRID_IMPORT, -1, "ann.meter/v1", 400, 600_000, 120_000_000))
 BILL = Bill(
     total_nano=-222_000_000,
@@ -280,6 +338,8 @@ def shown(value: object) -> str:
             return "[" + ", ".join(map(shown, value)) + "]"
         case str():
             return value or "-"
+        case None:
+            return "-"
     return str(int(value))
 
 

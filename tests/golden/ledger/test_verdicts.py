@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from bargain_rows import MARKET_OF_BARGAINS, clearings, microgrids, open_bargains
 from gridpact.codec import Wire, decode, encode, sha256
 from gridpact.contracts import Application, Candidate
 from gridpact.contracts.bodies import (
@@ -94,6 +95,8 @@ def world() -> Bench:
     Gus pay later; Dan has one order to reveal; of one slot Fay has not reported yet."""
     keys = SimulatedKeys(7)
     genesis = genesis_with(keys, parties=[(GUEST, Role.MEMBER)], other_deposit_nano=1_000)
+    markets = [*genesis.markets, MARKET_OF_BARGAINS]
+    genesis = msgspec.structs.replace(genesis, markets=markets)
     bench = Bench(genesis, keys)
     bench.join("ann", deposit_nano=UNIT)
     bench.join("dan", "fay", "gus", mode=AccountMode.POSTPAID)
@@ -131,6 +134,7 @@ def world() -> Bench:
     bench.accept(bench.phase(Phase.OPEN, first_s=SHUT_S, slots=2, market=SEALED))
     bench.accept(sealed(bench, "dan", SHUT_S), *(sealed(bench, "ann", SEALED_S) for _ in "abc"))
     bench.accept(bench.phase(Phase.CLOSED, first_s=SHUT_S, market=SEALED))
+    open_bargains(bench)
     return bench
 
 
@@ -651,6 +655,8 @@ TABLE: list[tuple[str, list[Row]]] = [
     ("sealed_order", seals()),
     ("reveal", reveals()),
     ("curtailment", curtailments()),
+    ("bid", microgrids(row(Kind.BID), Odd(1), AUDITOR, GUEST, OPEN_S)),
+    ("clearing", clearings(row(Kind.CLEARING), Odd(1), AUDITOR, OPERATOR, OPEN_S)),
     ("reading", reports()),
     ("reading_batch", batches()),
 ]
@@ -663,7 +669,7 @@ def block(
     for faults, sender, write in rows:
         verdict = judge(fork(start), write)
         verdicts.append(verdict)
-        shown = f"{title:<21} {sender:<10} {int(verdict):>6}  {verdict.name:<19} {faults}"
+        shown = f"{title:<21} {sender:<10} {int(verdict):>6}  {verdict.name:<31} {faults}"
         lines.append(shown.rstrip())
     return [*lines, ""], verdicts
 
@@ -672,7 +678,7 @@ def test_every_fault_of_every_kind(golden: Callable[[str, str], None]) -> None:
     start = world()
     lines = [
         "# One transaction a line, on a fresh copy of one world; its faults, and what it is told.",
-        f"{'kind':<21} {'sender':<10} number  {'verdict':<19} faults",
+        f"{'kind':<21} {'sender':<10} number  {'verdict':<31} faults",
         "",
     ]
     shown: set[Verdict] = set()

@@ -87,7 +87,7 @@ def test_a_chain_starts_with_a_clock_three_accounts_and_its_parties() -> None:
     bench = Bench()
     everybody = Account(int(AccountMode.POSTPAID), Account.NO_LIMIT, 0, 0)
     expected = {
-        CLOCK: Clock(0, 0),
+        CLOCK: Clock(0, [0, 0]),
         **{system_key(name): everybody for name in ("bank", "fund", "grid")},
         **{
             party_key(party.party): Party(party.public_key, party.roles, 0, 0)

@@ -29,6 +29,8 @@ IMMEDIATE = {
     Kind.PHASE,
     Kind.SEALED_ORDER,
     Kind.REVEAL,
+    Kind.BID,
+    Kind.CLEARING,
     Kind.READING,
     Kind.READING_BATCH,
 }

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from gridpact.contracts.genesis import genesis_from_json, genesis_hash, genesis_to_json
+from gridpact.contracts.genesis import (
+    BargainRules,
+    BargainWeight,
+    genesis_from_json,
+    genesis_hash,
+    genesis_to_json,
+)
 from gridpact.errors import InputError
 from ledger_bench import Bench
 
@@ -50,6 +56,24 @@ def changed(path: str, value: object) -> bytes:
     return json.dumps(file).encode()
 
 
+ANN = {"party": "ann", "weight": 2}
+
+
+def bargaining(sealed: int = 0, **rules: object) -> bytes:
+    """The file with a first market of microgrids."""
+    file = json.loads(json.dumps(FILE))
+    known = {"gap_ppb": 1, "price_max_micro_per_kwh": 1, "end_micro_per_kwh": 0, "weights": [ANN]}
+    file["markets"][0] |= {"bargain": known | rules, "sealed_deposit_nano": sealed}
+    return json.dumps(file).encode()
+
+
+def test_a_market_of_bargains_is_read_and_written_again() -> None:
+    genesis = genesis_from_json(bargaining(), "g")
+    assert genesis.markets[0].bargain == BargainRules(1, 1, 0, [BargainWeight("ann", 2)])
+    assert genesis.markets[1].bargain is None
+    assert genesis_from_json(genesis_to_json(genesis), "g") == genesis
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -74,8 +98,14 @@ def changed(path: str, value: object) -> bytes:
         (lambda: changed("parties", [FILE["parties"][0]] * 2), "parties: at least one, each id"),
         (lambda: changed("markets", []), "markets: at least one"),
         (lambda: changed("validators", []), "validators: at least one"),
+        (lambda: changed("markets.0.bargain", {}), "BargainRules has the keys"),
+        (lambda: bargaining(gap_ppb=0), "not a genesis file"),
+        (lambda: bargaining(gap_ppb=10**6 + 1), "not a genesis file"),
+        (lambda: bargaining(weights=[{"party": "ann"}]), "BargainWeight has the keys"),
+        (lambda: bargaining(weights=[ANN, ANN]), "weights of market lv1: each party once"),
+        (lambda: bargaining(sealed=1), "market lv1: sealed_deposit_nano is 1 where microgrids"),
         (lambda: changed("version", 1), "version 1 is not 2"),
-        (lambda: changed("app_version", 1), "version 1 is not 2"),
+        (lambda: changed("app_version", 1), "version 1 is not 3"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong(data: Callable[[], bytes], said: str) -> None:

@@ -10,7 +10,8 @@ from itertools import pairwise
 import pytest
 
 from gridpact.codec import encode
-from gridpact.contracts.bodies import Endorsement, MovePhase
+from gridpact.contracts.bodies import CancelOrder, Endorsement, MovePhase, Withdraw
+from gridpact.contracts.call import latest_closed_s
 from gridpact.contracts.genesis import DEFAULT_LIMITS, FallbackRule
 from gridpact.contracts.keys import CLOCK, endorsement_key
 from gridpact.model import OPEN_PHASES, SEALED_PHASES, Clock, Phase, Role, SlotState, Verdict
@@ -35,6 +36,7 @@ from ledger_bench import (
 
 LIMIT = DEFAULT_LIMITS.slots_per_phase
 NEXT = SLOT + LENGTH_S
+MARKETS = (MARKET, OTHER_MARKET, "unknown")
 
 
 @pytest.fixture
@@ -66,7 +68,7 @@ def test_a_slot_opens_empty(bench: Bench) -> None:
         grid_export_wh=0,
         archive=b"",
     )
-    assert clock(bench) == Clock(1, 0)
+    assert clock(bench) == Clock(1, [0, 0])
 
 
 def test_phases_are_numbered_and_only_a_gate_moves_the_time_of_expiry(bench: Bench) -> None:
@@ -78,15 +80,29 @@ def test_phases_are_numbered_and_only_a_gate_moves_the_time_of_expiry(bench: Ben
         assert bench.slot(NEXT).phase == Phase.OPEN
         seen.append(clock(bench))
     assert [time.phase for time in seen] == [2, 3, 4, 5, 6, 7]
-    assert {time.closed_s for time in seen} == {SLOT}
+    assert [time.closed_s for time in seen] == [[SLOT, 0]] * 6
 
 
 def test_the_latest_closed_gate_stays_the_latest(bench: Bench) -> None:
     bench.open(slots=3)
     bench.move(Phase.CLOSED, first_s=NEXT, slots=2)
-    assert clock(bench).closed_s == NEXT + LENGTH_S
+    assert clock(bench).closed_s == [NEXT + LENGTH_S, 0]
     bench.move(Phase.CLOSED)
-    assert clock(bench).closed_s == NEXT + LENGTH_S
+    assert clock(bench).closed_s == [NEXT + LENGTH_S, 0]
+
+
+def test_each_market_has_its_own_latest_gate(bench: Bench) -> None:
+    """A slow market's orders must not expire because a fast one is hours ahead."""
+    later_s = SLOT + 9_000
+    bench.accept(bench.tariff(), bench.tariff(first_s=later_s, market=OTHER_MARKET))
+    bench.move(Phase.OPEN)
+    for phase in (Phase.OPEN, Phase.CLOSED):
+        bench.accept(bench.phase(phase, first_s=later_s, market=OTHER_MARKET))
+    assert clock(bench).closed_s == [0, later_s]
+    rules, time = bench.application.rules, clock(bench)
+    seen = [latest_closed_s(rules, time, CancelOrder(name, SLOT, 1)) for name in MARKETS]
+    assert seen == [0, later_s, later_s]
+    assert latest_closed_s(rules, time, Withdraw(0)) == later_s
 
 
 @pytest.mark.parametrize("here", [None, Phase.OPEN, *WAY])
@@ -331,7 +347,7 @@ def test_the_quorum_moves_the_phase(bench: Bench) -> None:
     assert endorsements(bench, 2) == [[b"val-2", body]]
     bench.accept(late(bench, VALIDATORS[0]), time_s=LATE_S)
     assert bench.slot().phase == Phase.CLOSED
-    assert clock(bench) == Clock(2, SLOT)
+    assert clock(bench) == Clock(2, [SLOT, 0])
     assert bench.entry(endorsement_key(2)) is None
     assert bench.account("ann") == (2 * UNIT, 0)  # it is a barrier like the operator's
 

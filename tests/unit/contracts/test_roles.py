@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from bargain_bench import bids_of
 from gridpact.codec import decode
 from gridpact.contracts.bodies import CloseAccount, Kind, OrderPayload, PlaceOrder
 from gridpact.contracts.kinds import KINDS
 from gridpact.ledger.envelope import Envelope
-from gridpact.model import Phase, Role, Side, Verdict
+from gridpact.model import Certificate, Phase, Role, Side, Verdict
 from gridpact.node import SimulatedKeys
 from ledger_bench import MARKET, METERING, SLOT, Bench, Signed, genesis_with
 
@@ -29,11 +30,15 @@ OPEN_TO: dict[Kind, set[Role]] = {
     Kind.SEALED_ORDER: {Role.MEMBER},
     Kind.REVEAL: {Role.MEMBER},
     Kind.CURTAILMENT: {Role.OPERATOR, Role.GRID_COMPANY},
+    Kind.BID: {Role.MEMBER},
+    Kind.CLEARING: {Role.OPERATOR, Role.VALIDATOR},
     Kind.READING: {Role.METER, Role.METERING_OPERATOR},
     Kind.READING_BATCH: {Role.METER, Role.METERING_OPERATOR},
 }
 """As in docs/transactions.md."""
 ORDER = OrderPayload(Side.BID, 200_000, 1, 200_000, 0)
+MICROGRID = bids_of()["ann"]
+CERTIFICATE = Certificate(b"", b"", b"", b"", b"", [], [], [], [])
 
 WRITERS: dict[Kind, Callable[[Bench, str], Signed]] = {
     Kind.REGISTER_PARTICIPANT: lambda bench, sender: bench.register(f"of-{sender}", sender=sender),
@@ -52,6 +57,8 @@ WRITERS: dict[Kind, Callable[[Bench, str], Signed]] = {
     Kind.SEALED_ORDER: lambda bench, sender: bench.seal(sender, ORDER),
     Kind.REVEAL: lambda bench, sender: bench.reveal(sender, 1, ORDER),
     Kind.CURTAILMENT: lambda bench, sender: bench.curtailment((0, 1, "line-7"), sender=sender),
+    Kind.BID: lambda bench, sender: bench.microgrid(sender, MICROGRID),
+    Kind.CLEARING: lambda bench, sender: bench.clearing(CERTIFICATE, sender=sender),
     Kind.READING: lambda bench, sender: bench.reading("ann", sender=sender),
     Kind.READING_BATCH: lambda bench, sender: bench.batch("ann", [1], sender=sender),
 }

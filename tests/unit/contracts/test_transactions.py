@@ -5,12 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from bargain_bench import bids_of
 from gridpact.codec import Wire, decode, encode, sha256
 from gridpact.contracts import judge_payload
 from gridpact.contracts.bodies import CloseAccount, Kind, OrderPayload, PlaceOrder
 from gridpact.contracts.kinds import KINDS
 from gridpact.ledger.envelope import Envelope, Transaction, signing_digest
-from gridpact.model import Side, Verdict
+from gridpact.model import Certificate, Side, Verdict
 from gridpact.node import SimulatedKeys
 from ledger_bench import MARKET, SLOT, Bench, genesis_with
 
@@ -139,6 +140,8 @@ def bodies() -> dict[Kind, Wire]:
         bench.seal("ann", PAYLOAD),
         bench.reveal("ann", 1, PAYLOAD),
         bench.curtailment((0, 1, "line-7")),
+        bench.microgrid("ann", bids_of()["ann"]),
+        bench.clearing(Certificate(b"", b"", b"", b"", b"", [], [], [], [])),
         bench.reading("ann"),
         bench.batch("ann", [1, -1]),
     ]

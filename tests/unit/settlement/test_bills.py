@@ -19,6 +19,8 @@ MONEY = {
     LineKind.GRID_EXPORT: "grid_export_nano",
     LineKind.LOST_DEPOSIT: "lost_deposits_nano",
 }
+OF_BARGAINS = {LineKind.TRANSFER, LineKind.COMPENSATION}
+"""Their amounts count as purchases or sales, by who gets them."""
 ENERGY = {
     LineKind.PURCHASE: "bought_wh",
     LineKind.SALE: "sold_wh",
@@ -98,7 +100,7 @@ def without_money_where_nothing_was_delivered(item: BillLine) -> BillLine:
     st.lists(
         st.builds(
             line,
-            st.sampled_from(LineKind),
+            st.sampled_from(sorted(set(LineKind) - OF_BARGAINS)),
             st.integers(0, 2**31),
             st.integers(-(2**50), 2**50),
             st.sampled_from([0, 1, -1]),
@@ -126,7 +128,7 @@ def test_a_bill_is_the_sum_of_its_lines_however_they_come(
     assert bill.lines == len(lines)
 
 
-@pytest.mark.parametrize("kind", LineKind)
+@pytest.mark.parametrize("kind", sorted(set(LineKind) - OF_BARGAINS))
 def test_every_kind_of_line_has_its_place(kind: LineKind) -> None:
     if kind == LineKind.UNDELIVERABLE:  # it says why something is not there; that is no amount
         bill = add_lines(NO_BILL, [line(kind, 1, 0)], [])
@@ -140,3 +142,35 @@ def test_every_kind_of_line_has_its_place(kind: LineKind) -> None:
         field for energy_kind, field in ENERGY.items() if energy_kind == kind
     }
     assert encode(bill)
+
+
+# Of bargains
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount_nano", "field"),
+    [
+        (LineKind.TRANSFER, 7, "sales_nano"),
+        (LineKind.TRANSFER, -7, "purchases_nano"),
+        (LineKind.COMPENSATION, 7, "purchases_nano"),  # a buyer gets it
+        (LineKind.COMPENSATION, -7, "sales_nano"),
+    ],
+)
+def test_what_a_bargain_pays_has_the_side_of_who_gets_it(
+    kind: LineKind, amount_nano: int, field: str
+) -> None:
+    bill = add_lines(NO_BILL, [line(kind, 5, amount_nano)], [])
+    change = {"total_nano": amount_nano, "lines": 1, field: amount_nano}
+    assert bill == msgspec.structs.replace(NO_BILL, **change)
+    gone = add_lines(bill, [line(kind, 5, -amount_nano, -1)], [])
+    assert gone == msgspec.structs.replace(NO_BILL, lines=2)
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(OF_BARGAINS)), st.integers(-(2**50), 2**50))))
+def test_taking_all_lines_of_bargains_back_leaves_nothing(paid: list[tuple[LineKind, int]]) -> None:
+    issued = [line(kind, 3, amount) for kind, amount in paid]
+    back = [line(kind, 3, -amount, -1) for kind, amount in paid]
+    bill = add_lines(NO_BILL, issued + back, [])
+    assert bill == msgspec.structs.replace(NO_BILL, lines=2 * len(paid))
+    half = add_lines(NO_BILL, issued, [])
+    assert half.purchases_nano + half.sales_nano == half.total_nano == sum(nano for _, nano in paid)
