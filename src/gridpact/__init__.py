@@ -15,6 +15,8 @@ if TYPE_CHECKING:
         ProvedBill,
         Result,
         clear_auction,
+        clear_microgrids,
+        load_microgrids,
         run,
         verify_bill,
     )
@@ -28,6 +30,8 @@ __all__ = [
     "Result",
     "__version__",
     "clear_auction",
+    "clear_microgrids",
+    "load_microgrids",
     "run",
     "verify_bill",
 ]

@@ -49,3 +49,16 @@ def test_one_day_has_one_market_root_whatever_decides(tmp_path: Path) -> None:
         (roots[engine],) = {report.market_state_root for report in reports}
     assert len(set(roots.values())) == 1
     assert len(set(records.values())) == len(records)
+
+
+def test_microgrids_bargain_alike_whatever_decides(tmp_path: Path) -> None:
+    roots = {}
+    for engine in ("embedded", "raft"):
+        out = tmp_path / engine
+        arguments = ("run", "rural-quarters", "--market", "microgrid", "--engine", engine)
+        done = call(*arguments, "--out", out, "--json")
+        assert done.code == 0, done.err
+        assert done.json["cleared"] == 24
+        assert audit_ledger(out / "ledger").ok
+        roots[engine] = done.json["market_state_root"]
+    assert roots["raft"] == roots["embedded"]

@@ -6,6 +6,8 @@
 from gridpact.api.bills import ProvedBill, verify_bill
 from gridpact.api.clearing import Clearing, clear_auction
 from gridpact.api.folder import MANIFEST, run_into_folder
+from gridpact.api.microgrid_folder import run_microgrids_into_folder
+from gridpact.api.microgrids import clear_microgrids, load_microgrids
 from gridpact.api.results import Manifest, Result
 from gridpact.api.running import choose_scenario, run
 
@@ -17,7 +19,10 @@ __all__ = [
     "Result",
     "choose_scenario",
     "clear_auction",
+    "clear_microgrids",
+    "load_microgrids",
     "run",
     "run_into_folder",
+    "run_microgrids_into_folder",
     "verify_bill",
 ]

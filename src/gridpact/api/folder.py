@@ -70,7 +70,7 @@ def run_into_folder(
         at_target = dataclasses.replace(result.ledger, path=target / LEDGER)
         described = dataclasses.replace(result, ledger=at_target)
         summary = _write(described, aside, target, began)
-        _move_into_place(aside, target)
+        move_into_place(aside, target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -99,7 +99,7 @@ def _take_times(result: RunResult, writing: float, began: float) -> None:
     result.timings_s["total"] = ended - began
 
 
-def _move_into_place(aside: Path, target: Path) -> None:
+def move_into_place(aside: Path, target: Path) -> None:
     """Rename the finished folder; an earlier run goes only when the new one is whole."""
     if not target.exists():
         aside.rename(target)

@@ -23,6 +23,7 @@ from gridpact.cli import (
     simulate,
     speed,
     study,
+    trace,
 )
 from gridpact.cli.output import configure_logging, explain_failure
 
@@ -70,6 +71,7 @@ for module in (
     simulate,
     replay,
     study,
+    trace,
 ):
     module.register(app)
 

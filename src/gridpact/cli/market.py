@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gridpact.cli.output import print_json
 from gridpact.errors import InputError, Problem
+from gridpact.files import write_atomically
 
-clear = typer.Typer(help="One clearing on a file of orders.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from gridpact.market.solvers import MicrogridClearing
+    from gridpact.model.microgrid_day import MicrogridDay
+
+clear = typer.Typer(help="One clearing on a file.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.add_typer(clear, name="clear")
     clear.command("auction")(clear_auction)
+    clear.command("microgrid")(clear_microgrid)
 
 
 @clear.callback()
 def _clear() -> None:
-    """One clearing on a file of orders."""
+    """One clearing on a file."""
 
 
 def clear_auction(
@@ -70,3 +76,69 @@ def clear_auction(
         typer.echo("  ".join(f"{key} {value}" for key, value in slot.items()))
     if output is not None:
         typer.echo(f"trades written to {output}")
+
+
+def clear_microgrid(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="A window (JSON), or aeps22, rural-quarters; aeps22 when left out."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write the certificate here.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Nash bargaining [AEPS22] of one window: costs alone and together, transfers, the proof.
+
+    Example: `gridpact clear microgrid microgrids.json --json`
+    """
+    from gridpact.codec import encode
+    from gridpact.inputs.microgrid_days import microgrid_day
+    from gridpact.market.integer.microgrids import GAP_PPB_DEFAULT, verify
+    from gridpact.market.solvers import clear_microgrids
+    from gridpact.market.solvers.proposal import propose
+
+    day = microgrid_day(file)
+    cleared = clear_microgrids(day.terms, day.truth)
+    weights = [1] * len(day.ids)
+    certificate = propose(day.terms, day.truth, weights).certificate
+    verdict = verify(day.terms, day.truth, weights, certificate, GAP_PPB_DEFAULT)
+    found = _window(day, cleared) | {
+        "certificate": {
+            "bytes": len(encode(certificate)),
+            "verdict": verdict.name,
+            "transfer_nano": dict(zip(day.ids, certificate.transfer_nano, strict=True)),
+        }
+    }
+    if output is not None:
+        write_atomically(output, encode(certificate))
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(f"{day.name}: surplus {cleared.surplus:,.2f} {day.currency}")
+    heads = ("alone", "together", "gain", "transfer", "sold kWh", "bought kWh")
+    typer.echo("".join(["".ljust(12), *(head.rjust(13) for head in heads)]))
+    for name, row in found["microgrids"].items():
+        typer.echo(name.ljust(12) + "".join(f"{value:13,.2f}" for value in row.values()))
+    size = len(encode(certificate))
+    typer.echo(f"certificate: {size:,} bytes, {verdict.name} within {GAP_PPB_DEFAULT / 1e9:g}")
+    if output is not None:
+        typer.echo(f"certificate written to {output}")
+
+
+def _window(day: MicrogridDay, cleared: MicrogridClearing) -> dict[str, Any]:
+    """What a clearing came to, by microgrid; money in currency."""
+    net = cleared.together.net_sales_kwh
+    rows = zip(
+        day.ids,
+        cleared.disagreement_costs.tolist(),
+        cleared.net_costs.tolist(),
+        cleared.gains.tolist(),
+        cleared.transfers.sum(axis=1).tolist(),
+        net.clip(0).sum(axis=1).tolist(),
+        (-net).clip(0).sum(axis=1).tolist(),
+        strict=True,
+    )
+    names = ("alone", "together", "gain", "transfer", "sold_kwh", "bought_kwh")
+    microgrids = {name: dict(zip(names, row, strict=True)) for name, *row in rows}
+    return {"day": day.name, "surplus": cleared.surplus, "microgrids": microgrids}

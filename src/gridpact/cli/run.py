@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gridpact.cli.output import print_json, trading_display
+from gridpact.cli.output import print_json, progress_bar, trading_display
 from gridpact.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 DEFAULT_VALIDATORS = {"embedded": 1, "raft": 3, "weighted-raft": 3, "cometbft": 4}
 ENGINES = tuple(DEFAULT_VALIDATORS)
+AUCTION, MICROGRID = "auction", "microgrid"
+MARKETS = (AUCTION, MICROGRID)
+FIRST_SEED = 1
 VALIDATORS_MAX = 16
 """Processes of one machine."""
 
@@ -29,7 +32,11 @@ def register(app: typer.Typer) -> None:
 
 def run(
     scenario: Annotated[
-        Path | None, typer.Argument(help="A scenario (TOML); the built-in day when left out.")
+        Path | None,
+        typer.Argument(
+            help="A scenario (TOML), or a day of microgrids (JSON, aeps22, rural-quarters); "
+            "the built-in day when left out."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -44,7 +51,9 @@ def run(
         int | None,
         typer.Option(help="Processes that decide together; 3 for a Raft, 4 for cometbft."),
     ] = None,
-    market: Annotated[str, typer.Option(help="The market mechanism: auction.")] = "auction",
+    market: Annotated[
+        str, typer.Option(help=f"The market mechanism: {', '.join(MARKETS)}.")
+    ] = AUCTION,
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace an earlier run in --out.")
     ] = False,
@@ -52,12 +61,14 @@ def run(
 ) -> None:
     """Trade whole days on real profiles: orders, clearing, ledger, settlement, report.
 
-    Example: `gridpact run --out out/first` or `gridpact run --engine raft --validators 3`
+    Example: `gridpact run --out out/first` or `gridpact run --market microgrid --engine raft`
     """
     started = time.perf_counter()
-    chosen = _chosen_scenario(
-        scenario, days, seed, [*_wrong_engine(engine, validators), *_wrong_market(market)]
-    )
+    problems = [*_wrong_engine(engine, validators), *_wrong_market(market, days)]
+    if market == MICROGRID:
+        _run_microgrids(scenario, out, seed, engine, validators, problems, replace, as_json)
+        return
+    chosen = _chosen_scenario(scenario, days, seed, problems)
     count = DEFAULT_VALIDATORS[engine] if validators is None else validators
     target = _target(out, chosen.name, replace)
     from gridpact.api import run_into_folder
@@ -87,10 +98,48 @@ def _wrong_engine(engine: str, validators: int | None) -> list[Problem]:
     return []
 
 
-def _wrong_market(market: str) -> list[Problem]:
-    if market != "auction":
-        return [Problem("--market", f"{market!r} is not one of: auction")]
+def _wrong_market(market: str, days: int | None) -> list[Problem]:
+    if market not in MARKETS:
+        return [Problem("--market", f"{market!r} is not one of: {', '.join(MARKETS)}")]
+    if market == MICROGRID and days is not None:
+        return [Problem("--days", "a day of microgrids is one day; leave it out")]
     return []
+
+
+def _run_microgrids(
+    source: Path | None,
+    out: Path | None,
+    seed: int | None,
+    engine: str,
+    validators: int | None,
+    problems: list[Problem],
+    replace: bool,
+    as_json: bool,
+) -> None:
+    from gridpact.api import run_microgrids_into_folder
+    from gridpact.inputs.microgrid_days import microgrid_day
+
+    if problems:
+        raise InputError(problems)
+    day = microgrid_day(source)
+    target = _target(out, day.name, replace)
+    with progress_bar("trading", quiet=as_json) as progress:
+        found, summary = run_microgrids_into_folder(
+            day,
+            target,
+            progress,
+            seed=FIRST_SEED if seed is None else seed,
+            engine=engine,
+            validators=DEFAULT_VALIDATORS[engine] if validators is None else validators,
+        )
+    if as_json:
+        print_json(summary)
+        return
+    from rich.console import Console
+
+    from gridpact.reports import microgrid_table
+
+    Console().print(microgrid_table(found.day, found.slots, found.ledger))
 
 
 def _chosen_scenario(

@@ -14,6 +14,7 @@ from gridpact.errors import InputError, Problem
 DAYS_MAX = 365
 BENCHES = (
     "clearing",
+    "nash",
     "ledger",
     "powerflow",
     "agents",
@@ -21,6 +22,8 @@ BENCHES = (
     "day",
     "network",
     "latency",
+    "verify",
+    "tracing",
 )
 
 
@@ -55,12 +58,16 @@ def bench(
     from gridpact.studies.bench_clearing import bench_clearing
     from gridpact.studies.bench_day import bench_day
     from gridpact.studies.bench_ledger import bench_ledger
+    from gridpact.studies.bench_nash import bench_nash
     from gridpact.studies.bench_network import bench_latency, bench_network
     from gridpact.studies.bench_powerflow import bench_powerflow
     from gridpact.studies.bench_simulator import bench_simulator
+    from gridpact.studies.bench_tracing import bench_tracing
+    from gridpact.studies.bench_verify import bench_verify
 
     runs: dict[str, Callable[[], Mapping[str, Mapping[str, object]]]] = {
         "clearing": bench_clearing,
+        "nash": bench_nash,
         "ledger": bench_ledger,
         "powerflow": bench_powerflow,
         "agents": bench_agents,
@@ -68,6 +75,8 @@ def bench(
         "day": partial(bench_day, 1 if days is None else days),
         "network": bench_network,
         "latency": bench_latency,
+        "verify": bench_verify,
+        "tracing": bench_tracing,
     }
     results: dict[str, dict[str, object]] = {}
     for chosen in BENCHES if name is None else (name,):

@@ -64,6 +64,7 @@ def genesis_of(scenario: Scenario, keys: SimulatedKeys, validators: int = 1) -> 
         scenario.tie,
         scenario.orders_per_slot,
         scenario.sealed_deposit_micro * 1000,
+        bargain=None,
     )
     return Genesis(
         version=GENESIS_VERSION,

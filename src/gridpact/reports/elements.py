@@ -16,6 +16,11 @@ SECTIONS = {
     "energy": "Energy",
     "grid": "Grid",
     "homes": "Homes",
+    "microgrids": "Microgrids",
+    "trade": "Who sold, who bought",
+    "storage": "Storage",
+    "costs": "Costs",
+    "penalties": "Penalties",
     "forecasts": "Forecasts",
     "bills": "Bills",
     "corrections": "Corrections",
@@ -54,6 +59,20 @@ def pairs(facts: Mapping[str, str]) -> Html:
     """Names with their values, in two columns where there is room."""
     items = (joined(tag("dt", name), tag("dd", value)) for name, value in facts.items())
     return tag("dl", *items, class_="pairs")
+
+
+def fact_list(facts: Iterable[tuple[str, str, str]]) -> Html:
+    """A few amounts in a row: name, value, what it is to be compared with."""
+    items = (
+        tag(
+            "div",
+            tag("dt", name),
+            tag("dd", value, class_="value"),
+            tag("dd", beside, class_="beside"),
+        )
+        for name, value, beside in facts
+    )
+    return tag("dl", *items, class_="facts")
 
 
 def small_table(title: str, rows: Iterable[tuple[str, str]]) -> Html:

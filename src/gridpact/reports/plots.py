@@ -5,7 +5,7 @@ Colours are names of the palette behind an `@`; the page's script puts the value
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,12 +115,18 @@ def over_time(timeline: Timeline) -> Spec:
 def line(
     timeline: Timeline, name: str, read: Callable[[Span], float | None], colour: str, hover: str
 ) -> Spec:
+    """Steps of what is read from each span."""
+    return steps(timeline, name, [read(span) for span in timeline.spans], colour, hover)
+
+
+def steps(
+    timeline: Timeline, name: str, values: Sequence[float | None], colour: str, hover: str
+) -> Spec:
     """Steps: a value holds for its slot and then jumps.
 
     Plotly jumps halfway between two points. One more point beyond each end, outside the axis,
     keeps the first and the last slot from being drawn as halves.
     """
-    values = [read(span) for span in timeline.spans]
     return over_time(timeline) | {
         "type": "scatter",
         "name": name,

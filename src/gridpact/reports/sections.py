@@ -18,7 +18,7 @@ from gridpact.reports.amounts import (
 )
 from gridpact.reports.bills import bills_table
 from gridpact.reports.commands import checking_commands
-from gridpact.reports.elements import SECTIONS, Section, pairs, plot, small_table
+from gridpact.reports.elements import SECTIONS, Section, fact_list, pairs, plot, small_table
 from gridpact.reports.headline import headline
 from gridpact.reports.markup import Html, joined, tag
 from gridpact.reports.orderbook import OrderBook
@@ -100,16 +100,7 @@ def _facts(result: RunResult, totals: Totals) -> Html:
             tariffs,
         ),
     )
-    items = (
-        tag(
-            "div",
-            tag("dt", name),
-            tag("dd", value, class_="value"),
-            tag("dd", beside, class_="beside"),
-        )
-        for name, value, beside in facts
-    )
-    return tag("dl", *items, class_="facts")
+    return fact_list(facts)
 
 
 def price_section(result: RunResult, totals: Totals, timeline: Timeline, figure: Figure) -> Section:

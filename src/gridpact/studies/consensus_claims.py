@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gridpact.settlement.score_parts import POINT_MICRO, ScoreParts
 from gridpact.settlement.scores import MeteredDeal, after_round, after_trades
 from gridpact.studies.consensus_elections import (
@@ -21,20 +19,10 @@ from gridpact.studies.consensus_savings import (
     Mean,
     epoch_kind,
 )
+from gridpact.studies.study_page import Claim, percent
 
 PAIRS = 15
 STRONG = ("p01", "p02", "p05")
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One line of the comparison."""
-
-    name: str
-    theirs: str
-    """Of the paper; or, marked (N), of our own earlier reading of its formulas."""
-    ours: str
-    gap: str
 
 
 def credit_curves(rounds: int, shortfall_permille: int = 300) -> tuple[list[float], list[float]]:
@@ -67,15 +55,6 @@ def credit_curves(rounds: int, shortfall_permille: int = 300) -> tuple[list[floa
         complying.append(traded["s00"].credit_micro / POINT_MICRO)
         defaulting.append(board["s01"].credit_micro / POINT_MICRO)
     return complying, defaulting
-
-
-def percent(share: float) -> str:
-    """A share as a percentage.
-
-    >>> percent(-0.0763)
-    '-7.6 %'
-    """
-    return f"{100 * share:.1f} %"
 
 
 def score_claims() -> list[Claim]:

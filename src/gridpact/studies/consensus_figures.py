@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from gridpact.settlement.score_parts import POINT_MICRO
 from gridpact.studies.consensus_elections import (
@@ -26,23 +25,13 @@ from gridpact.studies.consensus_savings import (
     epoch_kind,
 )
 from gridpact.studies.consensus_svg import Axes, Bars, Line, draw_bars, draw_lines
+from gridpact.studies.study_page import Figure
 
 SHOWN = (("p01", "a"), ("p11", "b"), ("p17", "c"), ("p27", "d"))
 """Participants of the paper's figures 7 and 10."""
 TRADED = (("p01", "a"), ("p03", "b"), ("p16", "c"), ("p25", "d"))
 """Participants of its figure 9."""
 COLOURS = ("a", "b", "c")
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A plot and what it is about."""
-
-    name: str
-    """Stem of its file."""
-    title: str
-    caption: str
-    svg: str
 
 
 def credit_figure(complying: Sequence[float], defaulting: Sequence[float]) -> Figure:

@@ -5,21 +5,14 @@ One seeded run gives a page, its plots and the numbers behind them.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from html import escape
 from pathlib import Path
 
-from gridpact.errors import StoreError
-from gridpact.files import write_atomically
 from gridpact.studies.consensus_claims import (
-    Claim,
     credit_curves,
     election_claims,
     failure_claims,
-    percent,
     saving_claims,
     score_claims,
     timeout_claims,
@@ -34,7 +27,6 @@ from gridpact.studies.consensus_elections import (
     winners,
 )
 from gridpact.studies.consensus_figures import (
-    Figure,
     correlation_figure,
     crash_figure,
     credit_figure,
@@ -56,6 +48,17 @@ from gridpact.studies.consensus_savings import (
     savings,
     scenarios,
     season_of,
+)
+from gridpact.studies.study_page import (
+    Claim,
+    Figure,
+    claim_table,
+    figure_list,
+    finite,
+    page,
+    percent,
+    table,
+    write_folder,
 )
 
 WANTED = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
@@ -154,18 +157,8 @@ def study_json(study: Study) -> dict[str, object]:
         "lies": [asdict(lie) for lie in study.lies],
         "numbers": study.numbers,
     }
-    plain = _finite(content)
+    plain = finite(content)
     return plain if isinstance(plain, dict) else {}
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return value
 
 
 def write_study(study: Study, folder: Path) -> None:
@@ -174,75 +167,25 @@ def write_study(study: Study, folder: Path) -> None:
     Raises:
         StoreError: the disk refused.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"{folder}: cannot be made: {error.strerror}; name a folder that can"
-        ) from error
-    for figure in study.figures:
-        write_atomically(folder / f"{figure.name}.svg", figure.svg.encode())
-    text = json.dumps(study_json(study), indent=1, allow_nan=False)
-    write_atomically(folder / "study.json", f"{text}\n".encode())
-    write_atomically(folder / "index.html", _page(study).encode())
-
-
-PAGE_STYLE = """
-:root{color-scheme:light dark}
-body{margin:2rem auto;max-width:54rem;padding:0 1.25rem;font:16px/1.55 system-ui,sans-serif;
-background:#fff;color:#191d22}
-h1{font-weight:500;letter-spacing:-.02em;line-height:1.2}h2{margin:3rem 0 .5rem;font-size:1.2rem}
-p{max-width:44em}figure{margin:2.5rem 0 0}figcaption{max-width:44em;color:#59626e}
-figure svg{width:100%;height:auto}h3{margin:0 0 .5rem;font-size:1rem}
-.scroll{overflow-x:auto}table{width:100%;border-collapse:collapse;font-size:.875rem}
-th,td{padding:.4rem .75rem .4rem 0;text-align:left;vertical-align:top;border-top:1px solid #d9dde3}
-thead th{border-top:0}td{font-variant-numeric:tabular-nums}
-@media(prefers-color-scheme:dark){body{background:#14171b;color:#e7eaee}
-figcaption{color:#a0a9b5}th,td{border-color:#343b45}}
-"""
+    write_folder(folder, _page(study), "study.json", study_json(study), study.figures)
 
 
 def _page(study: Study) -> str:
     """Everything on one page that needs nothing from elsewhere."""
-    claims = _table(
-        ("claim", "theirs", "ours", "gap"),
-        [(each.name, each.theirs, each.ours, each.gap) for each in study.claims],
-    )
-    lies = _table(
+    lies = table(
         ("lie", "what came of it", "harm"),
         [(each.lie, each.outcome, "yes" if each.harm else "no") for each in study.lies],
     )
-    times = _table(("leader", "rounds", "plain", "weighted", "saved"), study.times)
-    figures = "\n".join(
-        f"<figure><h3>{escape(figure.title)}</h3>{figure.svg}"
-        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
-        for figure in study.figures
-    )
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Weighted Raft, studied</title><style>{PAGE_STYLE}</style></head><body>
-<h1>What weights do to Raft</h1>
+    times = table(("leader", "rounds", "plain", "weighted", "saved"), study.times)
+    body = f"""<h1>What weights do to Raft</h1>
 <p>Claims of Xiong et al. (2023) about Raft with scores as voting weights, with 30 participants,
 played again from the formulas. The paper gives no delays, volumes or tariffs, so shapes can match
 and single numbers can not. Lines marked (N) are not printed in the paper: they are our own earlier
 reading of its formulas. Averages are over {study.numbers["seeds"]} seeds, with standard error.</p>
-<h2>Theirs, ours, the gap</h2>{claims}
+<h2>Theirs, ours, the gap</h2>{claim_table(study.claims)}
 <h2>Total time, three leaders, one draw of links U(10, 50) ms</h2>{times}
-<h2>Figures</h2>{figures}
+<h2>Figures</h2>{figure_list(study.figures)}
 <h2>One liar</h2>
 <p>Raft trusts its members. What one of them can do when it lies, played with real replicas:</p>
-{lies}
-</body></html>
-"""
-
-
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    def row(tag: str, cells: tuple[str, ...]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    body = "".join(row("td", cells) for cells in rows)
-    return (
-        f'<div class="scroll"><table><thead>{row("th", head)}</thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+{lies}"""
+    return page("Weighted Raft, studied", body)

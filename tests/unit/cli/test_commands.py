@@ -16,6 +16,7 @@ COMMANDS = [
     ("prove",),
     ("verify",),
     ("bench",),
+    ("trace",),
     ("fuzz",),
     ("kill",),
 ]
