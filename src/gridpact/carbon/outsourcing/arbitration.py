@@ -42,16 +42,16 @@ CENTRE = "data-centre"
 """Its own data centre: an account, and a name in events that no provider may have."""
 
 A = TypeVar("A")
-A_in = TypeVar("A_in", contravariant=True)
+A_contra = TypeVar("A_contra", contravariant=True)
 
 
-class Judge(Protocol[A_in]):
+class Judge(Protocol[A_contra]):
     """Compares answers."""
 
-    def same(self, one: A_in, other: A_in) -> bool:
+    def same(self, one: A_contra, other: A_contra) -> bool:
         """The double check; need not be transitive."""
 
-    def right(self, answer: A_in) -> bool:
+    def right(self, answer: A_contra) -> bool:
         """The residual check."""
 
 
@@ -209,10 +209,10 @@ def _again(job: Job[A], judge: Judge[A]) -> Step[A]:
         Strike(name) for name in pair if not judge.same(job.results[name][0], _last(job, name))
     )
     if judge.same(_last(job, one), _last(job, other)):
-        job, effects = _accept(job, _last(job, one), pair, judge)
-    else:
-        job, effects = _hire(replace(job, stage=Stage.THIRD), 1)
-    return job, (*strikes, *effects)
+        job, paid = _accept(job, _last(job, one), pair, judge)
+        return job, (*strikes, *paid)
+    job, hired = _hire(replace(job, stage=Stage.THIRD), 1)
+    return job, (*strikes, *hired)
 
 
 def _third(job: Job[A], name: str, judge: Judge[A]) -> Step[A]:
@@ -242,24 +242,24 @@ def _residual(job: Job[A], name: str, judge: Judge[A]) -> Step[A]:
 
 
 def _centre_answered(job: Job[A], answer: A, judge: Judge[A]) -> Step[A]:
-    if job.mode is Mode.RESIDUAL:
-        right, struck = (), ()
-        wrong = tuple(job.results)
-    else:
-        right = tuple(name for name in job.results if judge.same(_last(job, name), answer))
-        wrong = struck = tuple(name for name in job.results if name not in right)
+    double = job.mode is Mode.DOUBLE  # in the other, all who answered were found wrong and struck
+    right = tuple(name for name in job.results if double and judge.same(_last(job, name), answer))
+    wrong = tuple(name for name in job.results if name not in right)
     job, paid = _accept(job, answer, right, judge)
     due = (*paid, *_paid(GRID, CENTRE, job.centre_cost))
     if wrong and not job.absent:
-        due = tuple(
-            pay
-            for owed in due
-            for name, part in zip(
-                wrong, split_by_largest_remainder(owed.amount, [1] * len(wrong)), strict=True
-            )
-            for pay in _paid(name, owed.payee, part)
-        )
-    return job, (*due, *(Strike(name) for name in struck))
+        due = tuple(pay for owed in due for pay in _split(owed, wrong))
+    return job, (*due, *(Strike(name) for name in wrong if double))
+
+
+def _split(owed: Pay, payers: tuple[str, ...]) -> tuple[Pay, ...]:
+    """A payment in equal parts; the first ones bear what is left over."""
+    parts = split_by_largest_remainder(owed.amount, [1] * len(payers))
+    return tuple(
+        pay
+        for name, part in zip(payers, parts, strict=True)
+        for pay in _paid(name, owed.payee, part)
+    )
 
 
 def _hire(job: Job[A], count: int) -> Step[A]:

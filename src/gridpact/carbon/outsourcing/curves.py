@@ -81,16 +81,15 @@ def mask_curves(
     zeta = np.array([c.zeta for c in curves], dtype=np.float64)
     theta = np.array([c.eta * c.xi * (1.0 - c.mu) for c in curves], dtype=np.float64)
     s, sz, st = (scales(count, bits) for _ in range(3))
-    masked = MaskedCurves(
-        s[:, None] * (k @ basis), np.linalg.solve(basis, t.T).T, sz * zeta, st * theta
-    )
+    powers: FloatArray = np.linalg.solve(basis, t.T).T.astype(np.float64)
+    masked = MaskedCurves(s[:, None] * (k @ basis), powers, sz * zeta, st * theta)
     return masked, CurveMask(s * sz, s * sz * st)
 
 
 def unmask_curves(
     coal: FloatArray, carbon: FloatArray, mask: CurveMask
 ) -> tuple[FloatArray, FloatArray]:
-    """w in t coal/MWh and e in t/MWh, shape (k,) each. Source: eq. (34)-(36).
+    """Coal w in t coal/MWh and carbon e in t/MWh, shape (k,) each. Source: eq. (34)-(36).
 
     Raises:
         MaskError: another shape than was asked for, or what is no number.

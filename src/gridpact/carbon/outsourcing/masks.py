@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csc_array, eye_array, tril, triu
+from scipy.sparse import csc_array, eye_array, tril, triu  # type: ignore[import-untyped]
 
 from gridpact.errors import GridpactError, InputError
 from gridpact.errors import Problem as Wrong
@@ -121,8 +121,10 @@ def diagonal_mask(problem: Problem, bits: Bits) -> Mask:
 
 
 def sparse_mask(problem: Problem, bits: Bits) -> Mask:
-    """Diagonal masks around products of sparse unimodular matrices: at most `FILL_MAX` times the
-    entries, and another graph."""
+    """Diagonal masks around products of sparse unimodular matrices.
+
+    The graph is another one, of at most `FILL_MAX` times the entries.
+    """
     nodes = len(problem.through_mw)
     left = _scaled_order(nodes, bits) @ _mixing(nodes, bits)
     right = _mixing(nodes, bits) @ _scaled_order(nodes, bits).T
@@ -186,8 +188,10 @@ def _scaled_order(count: int, bits: Bits) -> csc_array:
 
 
 def _mixing(count: int, bits: Bits) -> csc_array:
-    """(I + S)(I + T): S strictly below and T strictly above the diagonal, with at most one entry
-    in each row and column, so the determinant is 1 and fill is bounded."""
+    """(I + S)(I + T): S strictly below the diagonal, T strictly above.
+
+    With at most one entry in each row and column the determinant is 1 and fill is bounded.
+    """
     values = MIX_MIN + (MIX_MAX - MIX_MIN) * uniform(count, bits)
     places = np.arange(count), _order(count, bits)
     drawn = csc_array((values * signs(count, bits), places), shape=(count, count))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array, eye_array
-from scipy.sparse.csgraph import breadth_first_order
+from scipy.sparse import csc_array, csr_array, eye_array  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import breadth_first_order  # type: ignore[import-untyped]
 
-from gridpact.carbon.checks import TracingError, check_flow, check_intensity
+from gridpact.carbon.checks import TracingError, check_flow
 from gridpact.carbon.kernels import DEAD_MW
 
 if TYPE_CHECKING:
@@ -105,15 +105,6 @@ def carbon_rates(problem: Problem, x_mw: FloatArray, t_per_mwh: FloatArray) -> R
     part = np.divide(problem.demand_mw, problem.through_mw, where=live, out=np.zeros_like(carbon))
     taken, buses = part * carbon, problem.buses
     return Rates(taken[:buses], carbon[buses:], taken[buses:])
-
-
-def checked_intensity(flow: SolvedFlow, t_per_mwh: FloatArray, snapshot: int = 0) -> FloatArray:
-    """Intensities of one snapshot's sources, shape (g,), as `carbon.trace` takes them.
-
-    Raises:
-        InputError: as `carbon.trace`.
-    """
-    return check_intensity(flow, t_per_mwh)[snapshot]
 
 
 def _refuse_closed_rings(
