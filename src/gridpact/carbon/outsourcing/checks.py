@@ -42,15 +42,13 @@ class Answer:
 
 
 def difference(one: FloatArray, other: FloatArray) -> float:
-    """Largest difference over the largest value of either; infinite for NaN or other shapes."""
-    if one.shape != other.shape:
+    """Largest difference over the largest value of either; infinite for other shapes or NaN."""
+    if one.shape != other.shape or not (np.isfinite(one).all() and np.isfinite(other).all()):
         return float("inf")
     if not one.size:
         return 0.0
     apart = float(np.abs(one - other).max())
     size = max(float(np.abs(one).max()), float(np.abs(other).max()))
-    if not np.isfinite(apart):
-        return float("inf")
     return apart / size if size > 0.0 else 0.0
 
 

@@ -10,6 +10,8 @@ made of them. Arrays are the receiver's own copy.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 import numpy as np
 from scipy.sparse import csc_array  # type: ignore[import-untyped]
@@ -17,7 +19,9 @@ from scipy.sparse import csc_array  # type: ignore[import-untyped]
 from gridpact.carbon.outsourcing.curves import MaskedCurves
 from gridpact.carbon.outsourcing.masks import MaskedProblem
 from gridpact.errors import GridpactError
-from gridpact.model.carbon import FloatArray
+
+if TYPE_CHECKING:
+    from gridpact.model.carbon import FloatArray
 
 VERSION = 1
 LENGTH_BYTES = 4
