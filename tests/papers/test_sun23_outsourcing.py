@@ -272,3 +272,31 @@ def test_carbon_of_four_nodes_through_masks(family: Callable[..., Mask]) -> None
     assert rates.branch == pytest.approx(expected.branch_t_per_h[0], rel=1e-12)
     assert rates.loss == pytest.approx(expected.loss_t_per_h[0], rel=1e-12)
     assert rates.load.sum() + rates.loss.sum() == pytest.approx(164.052501789, abs=3e-6)
+
+
+@pytest.mark.parametrize(("name", "loops"), [("case33bw", 0), ("case118", 186 - 118 + 1)])
+def test_diagonal_masks_show_a_number_for_each_loop(name: str, loops: int) -> None:
+    """Who knows the topology, which is often public, reads so many numbers of A_u exactly.
+
+    Scales of rows and columns are a_i + b_j in the logarithm of each entry. What no such scales
+    explain stays: as many numbers as the network has independent loops, none in a radial one.
+    """
+    problem = case(name)
+    mask = diagonal_mask(problem, bits(8))
+    task = mask_problem(problem, mask)
+    plain = problem.matrix.tocoo()
+    row_label, column_label = mask.left.indices, mask.right.tocsr().indices
+    seen = task.matrix.toarray()[row_label[plain.row], column_label[plain.col]]
+    live = np.flatnonzero(plain.data)
+    nodes = len(problem.through_mw)
+    edges = np.zeros((len(live), 2 * nodes))
+    edges[np.arange(len(live)), plain.row[live]] = 1.0
+    edges[np.arange(len(live)), nodes + plain.col[live]] = 1.0
+    left, _, _ = np.linalg.svd(edges)
+    rank = np.linalg.matrix_rank(edges)
+    around = left[:, rank:]
+    assert around.shape[1] == loops
+    if loops:
+        told = around.T @ np.log(np.abs(seen[live]))
+        np.testing.assert_allclose(told, around.T @ np.log(np.abs(plain.data[live])), atol=1e-10)
+        assert np.abs(told).max() > 0.1

@@ -24,6 +24,7 @@ BENCHES = (
     "latency",
     "verify",
     "tracing",
+    "outsourcing",
 )
 
 
@@ -60,6 +61,7 @@ def bench(
     from gridpact.studies.bench_ledger import bench_ledger
     from gridpact.studies.bench_nash import bench_nash
     from gridpact.studies.bench_network import bench_latency, bench_network
+    from gridpact.studies.bench_outsourcing import bench_outsourcing
     from gridpact.studies.bench_powerflow import bench_powerflow
     from gridpact.studies.bench_simulator import bench_simulator
     from gridpact.studies.bench_tracing import bench_tracing
@@ -77,6 +79,7 @@ def bench(
         "latency": bench_latency,
         "verify": bench_verify,
         "tracing": bench_tracing,
+        "outsourcing": bench_outsourcing,
     }
     results: dict[str, dict[str, object]] = {}
     for chosen in BENCHES if name is None else (name,):
