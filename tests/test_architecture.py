@@ -106,6 +106,7 @@ OPEN_MODULES = {
     "gridpact.model.microgrids": "nouns of microgrids that bargain",
     "gridpact.node.audit": "the auditor's replay and what it found",
     "gridpact.node.clouds": "providers who are not trusted",
+    "gridpact.node.clouds.protocol": "what goes to a provider, for those who weigh it",
     "gridpact.node.cometbft": "CometBFT, for those who ask whether it is installed",
     "gridpact.node.devnet": "networks of validators on one machine",
     "gridpact.node.door": "engines in other processes",

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from time import perf_counter, process_time
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from gridpact.node.clouds import Provider, outsource
 from gridpact.node.clouds.protocol import frame, result_of, task_of
 from gridpact.studies.bench_tracing import feeder
 
+if TYPE_CHECKING:
+    from gridpact.model.carbon import FloatArray, SolvedFlow
+
 SIZES = (100, 1_000)
 FAMILIES: dict[str, Callable[[Problem, Bits], Mask]] = {
     "diagonal": diagonal_mask,
@@ -56,14 +59,7 @@ def bench_outsourcing(sizes: tuple[int, ...] = SIZES) -> dict[str, dict[str, flo
     for buses in sizes:
         flow, t_per_mwh = feeder(buses).part(NOON, 1)
         problem = problem_of(flow)
-        tracer = Tracer(flow.network)
-        alone: dict[str, float | int] = {
-            "nodes": len(problem.through_mw),
-            "sources": len(problem.source_mw),
-        }
-        alone["intensity_ms"], _ = _least_ms(lambda: tracer.bus_intensity(flow, t_per_mwh))  # noqa: B023 - called at once
-        alone["shares_ms"], _ = _least_ms(lambda: list(tracer.shares(flow)))  # noqa: B023
-        alone["sparse_lu_ms"], clear = _least_ms(lambda: solve_clear(problem))  # noqa: B023
+        alone, clear = _oneself(Tracer(flow.network), flow, t_per_mwh, problem)
         results[f"{buses} buses, oneself"] = alone
         for name, draw in FAMILIES.items():
             if name != "dense" or buses <= DENSE_BUSES_MAX:
@@ -75,8 +71,24 @@ def bench_outsourcing(sizes: tuple[int, ...] = SIZES) -> dict[str, dict[str, flo
     return results
 
 
+def _oneself(
+    tracer: Tracer, flow: SolvedFlow, t_per_mwh: FloatArray, problem: Problem
+) -> tuple[dict[str, float | int], FloatArray]:
+    intensity_ms, _ = _least_ms(lambda: tracer.bus_intensity(flow, t_per_mwh))
+    shares_ms, _ = _least_ms(lambda: list(tracer.shares(flow)))
+    sparse_lu_ms, clear = _least_ms(lambda: solve_clear(problem))
+    figures: dict[str, float | int] = {
+        "nodes": len(problem.through_mw),
+        "sources": len(problem.source_mw),
+        "intensity_ms": intensity_ms,
+        "shares_ms": shares_ms,
+        "sparse_lu_ms": sparse_lu_ms,
+    }
+    return figures, clear
+
+
 def _masked(
-    problem: Problem, draw: Callable[[Problem, Bits], Mask], clear: np.ndarray
+    problem: Problem, draw: Callable[[Problem, Bits], Mask], clear: FloatArray
 ) -> dict[str, float | int]:
     draw_ms, mask = _least_ms(lambda: draw(problem, secrets.token_bytes))
     mask_ms, task = _least_ms(lambda: mask_problem(problem, mask))
