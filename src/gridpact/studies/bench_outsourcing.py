@@ -25,7 +25,7 @@ from gridpact.carbon.outsourcing import (
     sparse_mask,
     unmask_solution,
 )
-from gridpact.carbon.outsourcing.checks import difference
+from gridpact.carbon.outsourcing.checks import difference, is_conserved
 from gridpact.carbon.outsourcing.cloud import solve_clear
 from gridpact.carbon.outsourcing.curves import MaskedCurves
 from gridpact.carbon.outsourcing.masks import Bits, Mask
@@ -95,8 +95,9 @@ def _masked(
     cloud_ms, solved = _least_ms(lambda: solve_masked(task))
     unmask_ms, x = _least_ms(lambda: unmask_solution(solved, mask))
     check_ms, right = _least_ms(lambda: is_right(problem, x, secrets.token_bytes))
+    conserved_ms, kept = _least_ms(lambda: is_conserved(problem, x))
     apart = difference(x, clear)
-    invariant(right and apart < SAME, f"an honest answer differs by {apart}")
+    invariant(right and kept and apart < SAME, f"an honest answer differs by {apart}")
     nothing = MaskedCurves(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0))
     none = np.zeros(0)
     return {
@@ -108,6 +109,7 @@ def _masked(
         "cloud_ms": cloud_ms,
         "unmask_ms": unmask_ms,
         "check_ms": check_ms,
+        "conserved_ms": conserved_ms,
         "ours_ms": draw_ms + mask_ms + unmask_ms + check_ms,
         "difference": apart,
     }

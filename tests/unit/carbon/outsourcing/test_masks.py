@@ -28,6 +28,7 @@ from gridpact.carbon.outsourcing import (
     unmask_solution,
 )
 from gridpact.carbon.outsourcing.checks import DRAWS, difference, is_conserved, residual
+from gridpact.carbon.outsourcing.cloud import solve_clear
 from gridpact.carbon.outsourcing.masks import FILL_MAX, Mask, MaskedProblem, uniform
 from gridpact.carbon.outsourcing.problem import Problem
 from gridpact.errors import InputError
@@ -210,3 +211,19 @@ def test_curves_that_fit_no_mask() -> None:
             unmask_curves(*wrong, mask)
     nothing, bare = mask_curves((), np.zeros(0), bits())
     assert [len(part) for part in unmask_curves(*price_masked(nothing), bare)] == [0, 0]
+
+
+def test_each_half_of_conservation() -> None:
+    """A node's power moved to another source keeps rows only; power at a node without demand,
+    columns only."""
+    chain = [("a", "b", 5.0, -5.0), ("b", "c", 5.0, -5.0)]
+    problem = problem_of(solved(chain, [("g", "a", 3.0), ("h", "a", 2.0)], [("k", "c", 5.0)]))
+    x = solve_clear(problem)
+    assert is_conserved(problem, x)
+    rows, columns = x.copy(), x.copy()
+    rows[2] += (0.1, -0.1)
+    columns[1, 0] += 0.1
+    np.testing.assert_allclose(rows.sum(axis=1), problem.through_mw)
+    np.testing.assert_allclose(columns[2], problem.source_mw)
+    assert not is_conserved(problem, rows)
+    assert not is_conserved(problem, columns)
