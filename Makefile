@@ -45,7 +45,7 @@ clean:                    ## remove everything that make made
 	$(LOCKED) --editable '.[run,node]'
 	touch $@
 .venv/.test: .venv/.run
-	$(LOCKED) --editable '.[run,node,grid,agents,parquet,microgrid]' --group test --group oracle
+	$(LOCKED) --editable '.[run,node,grid,agents,parquet,microgrid,outsourcing]' --group test --group oracle
 	touch $@
 .venv/.check: .venv/.test
 	$(LOCKED) --group check
