@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse.linalg import splu  # type: ignore[import-untyped]
+from scipy.sparse.linalg import splu
 
 from gridpact.carbon.emissions import CO2_PER_CARBON
 from gridpact.errors import InputError

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csc_array, eye_array, tril, triu  # type: ignore[import-untyped]
+from scipy.sparse import csc_array, eye_array, tril, triu
 
 from gridpact.errors import GridpactError, InputError
 from gridpact.errors import Problem as Wrong

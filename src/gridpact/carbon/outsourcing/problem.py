@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array, eye_array  # type: ignore[import-untyped]
-from scipy.sparse.csgraph import breadth_first_order  # type: ignore[import-untyped]
+from scipy.sparse import csc_array, csr_array, eye_array
+from scipy.sparse.csgraph import breadth_first_order
 
 from gridpact.carbon.checks import TracingError, check_flow
 from gridpact.carbon.kernels import DEAD_MW

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
-from scipy.sparse import csc_array  # type: ignore[import-untyped]
+from scipy.sparse import csc_array
 
 from gridpact.carbon.outsourcing.curves import MaskedCurves
 from gridpact.carbon.outsourcing.masks import MaskedProblem
