@@ -26,6 +26,8 @@ UWH_PER_KWH = 10**9
 PICO_PER_WH2 = 10**6
 """Pico-currency per Wh^2 in one currency per kWh^2."""
 CONTENT_MAX_KWH = 2 * 10**9
+END_MICRO_PER_KWH = MICRO_PER_CURRENCY
+"""Of stored energy that is missing after the window, unless a file says otherwise."""
 DIGITS_MAX = 40
 """Of a number's exponent: beyond, its exact value would fill the memory."""
 
@@ -92,7 +94,11 @@ class _Reader:
             fee_per_side_micro_per_kwh=self.whole(
                 "network_fee_per_side_usd_per_kwh", top, MICRO_PER_CURRENCY
             ),
-            end_micro_per_kwh=self.whole("end_price_usd_per_kwh", top, MICRO_PER_CURRENCY),
+            end_micro_per_kwh=(
+                self.whole("end_price_usd_per_kwh", top, MICRO_PER_CURRENCY)
+                if "end_price_usd_per_kwh" in top
+                else END_MICRO_PER_KWH
+            ),
         )
         listed = top.get("microgrids")
         if not isinstance(listed, list) or not listed:

@@ -72,7 +72,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path, document: dict[str, Any])
     three["storage"]["e_start_kwh"] = 9_999
     four["shortage_loss_usd_per_kwh"] = -0.5
     four["load_kw"][0] = 1e300
-    del document["end_price_usd_per_kwh"]
+    document["end_price_usd_per_kwh"] = None
     document["storage_efficiency"]["charge"] = 1.5
     found = problems_of(tmp_path, document)
     wanted = [
@@ -102,3 +102,11 @@ def test_what_is_no_window_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere\.json.*cannot be read"):
         load_microgrids(tmp_path / "nowhere.json")
+
+
+def test_the_price_of_missing_energy_may_be_left_out(tmp_path: Path) -> None:
+    document = json.loads(CASE.read_text())
+    del document["end_price_usd_per_kwh"]
+    path = tmp_path / "short.json"
+    path.write_text(json.dumps(document))
+    assert load_microgrids(path).terms.end_micro_per_kwh == 1_000_000
