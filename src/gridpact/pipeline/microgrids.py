@@ -68,7 +68,6 @@ from gridpact.settlement import (
     deliver,
     realised_cost_nano,
 )
-from gridpact.units import ceil_divide, money_nano
 
 if TYPE_CHECKING:
     from gridpact.market.solvers.proposal import Proposal
@@ -78,8 +77,8 @@ MARKET = "microgrids"
 DEPOSIT_NANO = 200_000 * 10**9
 """What each pays in before the day."""
 PRICE_MAX_MICRO = 1_000_000
-PPB = 10**9
-GAP_LEAST_PPB, GAP_MOST_PPB = 1000, 10**6
+GAP_PPB = 1000
+"""Of turnover, where that is more than what whole Wh cost."""
 METERS = ("generation", "load")
 """Of each microgrid: what it makes and what it uses, gross."""
 SOON_S = 86_400
@@ -90,7 +89,7 @@ Progress = Callable[[int, int], None]
 def genesis_of_day(day: MicrogridDay, keys: SimulatedKeys, validators: int = 1) -> Genesis:
     """The genesis file of a simulated day."""
     names = [OPERATOR] if validators == 1 else [f"validator-{i + 1}" for i in range(validators)]
-    rules = BargainRules(gap_ppb(day), PRICE_MAX_MICRO, day.terms.end_micro_per_kwh, [])
+    rules = BargainRules(GAP_PPB, PRICE_MAX_MICRO, day.terms.end_micro_per_kwh, [])
     market = Market(MARKET, day.slot_length_s, TieRule.PRO_RATA, 1, 0, rules)
     return Genesis(
         version=GENESIS_VERSION,
@@ -105,24 +104,6 @@ def genesis_of_day(day: MicrogridDay, keys: SimulatedKeys, validators: int = 1) 
         limits=DEFAULT_LIMITS,
         fallback=FallbackRule(quorum=1, delay_s=86_400),
     )
-
-
-def gap_ppb(day: MicrogridDay) -> int:
-    """How far from the best the market lets clearings be, in 1e-9 of turnover.
-
-    A plan is in whole Wh: where microgrids are small that alone costs more than a millionth, about
-    a Wh for each of them in each slot at the dearest price.
-    """
-    terms = day.terms
-    dearest = max(terms.retail_micro_per_kwh) + 2 * terms.fee_per_side_micro_per_kwh
-    dearest += max(bid.shortage_micro_per_kwh for bid in day.truth)
-    bought = sum(
-        money_nano(price, wh)
-        for bid in day.truth
-        for price, wh in zip(terms.retail_micro_per_kwh, bid.load_wh, strict=True)
-    )
-    rounding = money_nano(dearest, len(day.truth) * len(terms.retail_micro_per_kwh))
-    return min(GAP_MOST_PPB, max(GAP_LEAST_PPB, ceil_divide(PPB * rounding, max(1, bought))))
 
 
 class BargainTrader:

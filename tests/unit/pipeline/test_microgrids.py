@@ -14,7 +14,6 @@ from gridpact.market.solvers import proposal
 from gridpact.model.microgrid_day import MicrogridDay
 from gridpact.node import audit_ledger
 from gridpact.pipeline.microgrid_run import MicrogridRun, run_microgrids
-from gridpact.pipeline.microgrids import gap_ppb
 from gridpact.units import NANO_PER_CURRENCY
 
 
@@ -96,8 +95,3 @@ def test_without_a_solution_nobody_trades_and_the_day_goes_on(
     assert without.content_uwh == found.slots[0].content_uwh, "storages rest"
     assert all(slot.state.traded_wh > 0 for slot in (found.slots[0], *found.slots[2:]))
     assert audit_ledger(tmp_path / "ledger").ok
-
-
-def test_a_gap_is_a_millionth_where_whole_wh_allow_it() -> None:
-    assert gap_ppb(microgrid_day(None)) == 1000
-    assert 1000 < gap_ppb(microgrid_day(Path("rural-quarters"))) < 10**6
