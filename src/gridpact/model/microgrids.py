@@ -76,6 +76,15 @@ class MicrogridTerms(Wire, frozen=True):
     end_micro_per_kwh: Quantity
     """Price of stored energy that is missing after the window."""
 
+    def since(self, period: int) -> MicrogridTerms:
+        """The same for the periods from one on."""
+        return MicrogridTerms(
+            self.retail_micro_per_kwh[period:],
+            self.feed_in_micro_per_kwh[period:],
+            self.fee_per_side_micro_per_kwh,
+            self.end_micro_per_kwh,
+        )
+
 
 class SlotBid(Wire, frozen=True):
     """A microgrid's bid for the window that begins with a slot; its id is (microgrid, nonce)."""

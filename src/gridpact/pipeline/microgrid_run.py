@@ -10,7 +10,7 @@ from pathlib import Path
 from gridpact.agents.microgrids import ForecastError, MicrogridSites
 from gridpact.errors import invariant
 from gridpact.ledger import Account
-from gridpact.model import LedgerResult, MicrogridTerms, SlotTariff
+from gridpact.model import LedgerResult, SlotTariff
 from gridpact.model.microgrid_day import MicrogridDay, MicrogridSlot
 from gridpact.node import LedgerStore, SimulatedKeys, Wallet
 from gridpact.node.hosting import hosted
@@ -82,12 +82,7 @@ def alone_costs_nano(day: MicrogridDay, sites: MicrogridSites) -> tuple[tuple[in
 
     terms, costs = day.terms, []
     for period in range(len(terms.retail_micro_per_kwh)):
-        rest = MicrogridTerms(
-            terms.retail_micro_per_kwh[period:],
-            terms.feed_in_micro_per_kwh[period:],
-            terms.fee_per_side_micro_per_kwh,
-            terms.end_micro_per_kwh,
-        )
+        rest = terms.since(period)
         plans = plan_alone(rest, sites.bids(period))
         metered = [Metered(bid.renewable_wh[period], bid.load_wh[period], "") for bid in day.truth]
         tariff = SlotTariff(

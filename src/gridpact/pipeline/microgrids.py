@@ -49,7 +49,6 @@ from gridpact.model import (
     Agreement,
     LineKind,
     MicrogridBid,
-    MicrogridTerms,
     Phase,
     Quality,
     SlotState,
@@ -208,7 +207,7 @@ class BargainTrader:
         from gridpact.market.solvers.proposal import propose
 
         try:
-            found = propose(self._terms(period), bids, [1] * len(bids))
+            found = propose(self.day.terms.since(period), bids, [1] * len(bids))
         except GridpactError as error:
             return None, str(error)
         body = ProposeClearing(MARKET, self._start_s(period), [])
@@ -217,15 +216,6 @@ class BargainTrader:
         if verdict != Verdict.ACCEPTED:
             return None, verdict.name
         return found, ""
-
-    def _terms(self, period: int) -> MicrogridTerms:
-        terms = self.day.terms
-        return MicrogridTerms(
-            terms.retail_micro_per_kwh[period:],
-            terms.feed_in_micro_per_kwh[period:],
-            terms.fee_per_side_micro_per_kwh,
-            terms.end_micro_per_kwh,
-        )
 
     async def _agreements(self, start_s: int) -> list[Agreement]:
         """By microgrid; nothing agreed where nobody trades."""

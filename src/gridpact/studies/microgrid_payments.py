@@ -18,7 +18,7 @@ from gridpact.inputs.microgrids import MicrogridWindow
 from gridpact.market.integer.microgrids.bargain import savings_pico, transfers_nano
 from gridpact.market.solvers import pair_prices, programme_of, solve_alone
 from gridpact.model import MicrogridBid
-from gridpact.studies.microgrid_rolling import Day, Slot, settle, terms_from
+from gridpact.studies.microgrid_rolling import Day, Slot, settle
 from gridpact.units import MICRO_PER_CURRENCY, NANO_PER_CURRENCY, WH_PER_KWH
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ def widest_choice(window: MicrogridWindow, day: Day, number: int) -> Choice:
     sites = MicrogridSites(window.bids, PERFECT, 0)
     found = []
     for period, slot in enumerate(day.slots):
-        programme = programme_of(terms_from(window.terms, period), sites.bids(period))
+        programme = programme_of(window.terms.since(period), sites.bids(period))
         first = []
         for factor in (1 + TILT, 1 - TILT):
             cost, curvature = programme.cost.copy(), programme.curvature.copy()

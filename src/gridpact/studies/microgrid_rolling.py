@@ -110,16 +110,6 @@ def cleared(terms: MicrogridTerms, bids: Sequence[MicrogridBid]) -> Cleared:
     return found
 
 
-def terms_from(terms: MicrogridTerms, period: int) -> MicrogridTerms:
-    """The same for the periods from one on."""
-    return MicrogridTerms(
-        terms.retail_micro_per_kwh[period:],
-        terms.feed_in_micro_per_kwh[period:],
-        terms.fee_per_side_micro_per_kwh,
-        terms.end_micro_per_kwh,
-    )
-
-
 def rolling_day(window: MicrogridWindow, error: ForecastError, seed: int) -> Day:
     """Every slot clears the rest of the day, from the newest forecasts and the real storages.
 
@@ -131,7 +121,7 @@ def rolling_day(window: MicrogridWindow, error: ForecastError, seed: int) -> Day
     sites = MicrogridSites(window.bids, error, seed)
     windows, slots = [], []
     for period in range(sites.periods):
-        terms, bids = terms_from(window.terms, period), sites.bids(period)
+        terms, bids = window.terms.since(period), sites.bids(period)
         found = clear(terms, bids)
         agreements = [NO_AGREEMENT] * len(bids)
         if found is not None:
@@ -159,7 +149,7 @@ def unified_day(window: MicrogridWindow, error: ForecastError, seed: int) -> Day
     for period in range(sites.periods):
         transfers = found.certificate.transfer_nano if period == 0 else [0] * len(bids)
         agreements = agreements_of(
-            terms_from(window.terms, period),
+            window.terms.since(period),
             offered,
             found.plan[:, :, period].tolist(),
             transfers,

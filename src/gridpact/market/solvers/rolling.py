@@ -56,7 +56,7 @@ def roll(
     now = list(bids)
     cleared: list[MicrogridClearing] = []
     for period in range(len(terms.retail_micro_per_kwh)):
-        clearing = clear_microgrids(_terms_from(terms, period), now, weights)
+        clearing = clear_microgrids(terms.since(period), now, weights)
         contents = clearing.together.plan_kwh[:, 0, Column.CONTENT] * UWH_PER_KWH
         whole = round_half_even(contents, name="content", low=0, high=FLOAT_EXACT_MAX).tolist()
         now = [_later(bid, content) for bid, content in zip(now, whole, strict=True)]
@@ -72,14 +72,6 @@ def roll(
         worth_transfers=shares[:, None] * saved.sum(axis=0) - saved,
         surpluses=np.array([one.period_surpluses[0] for one in cleared]),
         net_sales_kwh=np.array([one.together.net_sales_kwh[:, 0] for one in cleared]).T,
-    )
-
-
-def _terms_from(terms: MicrogridTerms, period: int) -> MicrogridTerms:
-    return msgspec.structs.replace(
-        terms,
-        retail_micro_per_kwh=terms.retail_micro_per_kwh[period:],
-        feed_in_micro_per_kwh=terms.feed_in_micro_per_kwh[period:],
     )
 
 
