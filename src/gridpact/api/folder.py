@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gridpact.errors import StoreError
@@ -58,23 +59,34 @@ def run_into_folder(
         StoreError: the disk refused; what was at `target` before is still there.
     """
     began = time.perf_counter() if started is None else started
-    aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        aside.mkdir(parents=True)
-    except OSError as error:
-        raise StoreError(f"{aside.parent}: {error.strerror}; nothing was written") from error
-    try:
+    with written_aside(target) as aside:
         result = run_scenario(
             scenario, aside / LEDGER, progress, engine=engine, validators=validators
         )
         at_target = dataclasses.replace(result.ledger, path=target / LEDGER)
         described = dataclasses.replace(result, ledger=at_target)
         summary = _write(described, aside, target, began)
-        move_into_place(aside, target)
+    return moved_to(described, target / LEDGER), summary
+
+
+@contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """A new folder beside `target`, which takes its place when the block ends well.
+
+    Raises:
+        StoreError: the folder cannot be made; nothing was written.
+    """
+    aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        aside.mkdir(parents=True)
+    except OSError as error:
+        raise StoreError(f"{aside.parent}: {error.strerror}; nothing was written") from error
+    try:
+        yield aside
+        _move_into_place(aside, target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    return moved_to(described, target / LEDGER), summary
 
 
 def _write(result: RunResult, folder: Path, target: Path, began: float) -> dict[str, object]:
@@ -99,7 +111,7 @@ def _take_times(result: RunResult, writing: float, began: float) -> None:
     result.timings_s["total"] = ended - began
 
 
-def move_into_place(aside: Path, target: Path) -> None:
+def _move_into_place(aside: Path, target: Path) -> None:
     """Rename the finished folder; an earlier run goes only when the new one is whole."""
     if not target.exists():
         aside.rename(target)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gridpact import __version__
 from gridpact.agents.microgrids import STAND_IN, ForecastError
-from gridpact.api.folder import LEDGER, MANIFEST, REPORT, move_into_place
-from gridpact.errors import StoreError
+from gridpact.api.folder import LEDGER, MANIFEST, REPORT, written_aside
 from gridpact.files import write_atomically
 from gridpact.node.engines import EMBEDDED
 from gridpact.pipeline.microgrid_run import MicrogridRun, run_microgrids
@@ -50,12 +47,7 @@ def run_microgrids_into_folder(
         StoreError: the disk refused; what was at `target` before is still there.
     """
     began = time.perf_counter()
-    aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    try:
-        aside.mkdir(parents=True)
-    except OSError as failure:
-        raise StoreError(f"{aside.parent}: {failure.strerror}; nothing was written") from failure
-    try:
+    with written_aside(target) as aside:
         found = run_microgrids(
             day,
             aside / LEDGER,
@@ -71,10 +63,6 @@ def run_microgrids_into_folder(
         summary = microgrid_json(found, target / REPORT)
         write_microgrid_report(found.day, found.slots, _ledger_facts(found), aside / REPORT)
         write_atomically(aside / MANIFEST, json.dumps(summary, indent=2).encode() + b"\n")
-        move_into_place(aside, target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
     return found, summary
 
 

@@ -108,7 +108,7 @@ class Application:
     ) -> None:
         self.genesis = genesis
         self.genesis_hash = genesis_hash(genesis)
-        self.rules = Rules(genesis, {market.market: market for market in genesis.markets})
+        self.rules = Rules(genesis)
         self.engine = engine
         self.verify_signature = verify_signature
         self.state = State(NAMESPACES)

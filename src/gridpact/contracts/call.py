@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gridpact.codec import Wire, encode, sha256
 from gridpact.contracts.bodies import Claim, Kind
@@ -20,7 +20,14 @@ class Rules:
     """What the genesis file fixed, in the form that handlers ask for."""
 
     genesis: Genesis
-    markets: dict[str, Market]
+    markets: dict[str, Market] = field(init=False)
+    places: dict[str, int] = field(init=False)
+    """Of each market in the genesis file, as the clock counts them."""
+
+    def __post_init__(self) -> None:
+        """Look everything up once."""
+        self.markets = {market.market: market for market in self.genesis.markets}
+        self.places = {name: place for place, name in enumerate(self.markets)}
 
 
 @dataclass(slots=True)
@@ -63,9 +70,8 @@ class Call:
 def latest_closed_s(rules: Rules, clock: Clock, body: Wire) -> int:
     """Start of the latest slot whose gate has closed: in the body's market, or in any."""
     market = getattr(body, "market", "")
-    if market in rules.markets:
-        return clock.closed_s[list(rules.markets).index(market)]
-    return max(clock.closed_s)
+    place = rules.places.get(market)
+    return max(clock.closed_s) if place is None else clock.closed_s[place]
 
 
 Handler = Callable[[Call], Verdict]

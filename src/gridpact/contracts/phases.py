@@ -110,7 +110,7 @@ def move_phase(call: Call, body: MovePhase, _: None) -> Verdict:
     apply_claims(draft, rules)
     if draft.entry(endorsement_key(body.number)) is not None:
         draft.delete(endorsement_key(body.number))
-    draft.put(CLOCK, _clock_after(clock, body, starts, list(rules.markets)))
+    draft.put(CLOCK, _clock_after(clock, body, starts, rules.places[body.market]))
     steps_of_market = STEPS if market.bargain is None else BARGAIN_STEPS
     for start_s in starts:
         slot = draft.get(slot_key(market.market, start_s), SlotState)  # claims may have changed it
@@ -166,11 +166,10 @@ def _opened(draft: Draft, market: Market, start_s: int) -> SlotState | None:
     )
 
 
-def _clock_after(clock: Clock, body: MovePhase, starts: range, markets: list[str]) -> Clock:
+def _clock_after(clock: Clock, body: MovePhase, starts: range, place: int) -> Clock:
     """Market time after the phase: only closing a gate moves what transactions expire against."""
     closed_s = list(clock.closed_s)
     if body.phase == Phase.CLOSED:
-        place = markets.index(body.market)
         closed_s[place] = max(closed_s[place], starts[-1])
     return Clock(body.number, closed_s)
 

@@ -28,22 +28,11 @@ from gridpact.contracts.bodies import (
     ReportReading,
     SetTariff,
 )
-from gridpact.contracts.genesis import (
-    APP_VERSION,
-    DEFAULT_LIMITS,
-    GENESIS_VERSION,
-    BargainRules,
-    FallbackRule,
-    Genesis,
-    GenesisParty,
-    Market,
-    Validator,
-)
+from gridpact.contracts.genesis import BargainRules, Genesis, Market
 from gridpact.contracts.keys import position_key, slot_key
 from gridpact.errors import GridpactError, InvariantError
 from gridpact.model import (
     METERING_OPERATOR,
-    OPERATOR,
     PRICE_AUTHORITY,
     AccountMode,
     Agreement,
@@ -59,7 +48,7 @@ from gridpact.model import (
 from gridpact.model.microgrid_day import MicrogridDay, MicrogridSlot
 from gridpact.node import EnginePort, Wallet
 from gridpact.pipeline.desk import Desk, Signed
-from gridpact.pipeline.opening import ROLES
+from gridpact.pipeline.opening import simulated_genesis
 from gridpact.settlement import (
     NO_AGREEMENT,
     Metered,
@@ -87,22 +76,9 @@ Progress = Callable[[int, int], None]
 
 def genesis_of_day(day: MicrogridDay, keys: SimulatedKeys, validators: int = 1) -> Genesis:
     """The genesis file of a simulated day."""
-    names = [OPERATOR] if validators == 1 else [f"validator-{i + 1}" for i in range(validators)]
     rules = BargainRules(GAP_PPB, PRICE_MAX_MICRO, day.terms.end_micro_per_kwh, [])
     market = Market(MARKET, day.slot_length_s, TieRule.PRO_RATA, 1, 0, rules)
-    return Genesis(
-        version=GENESIS_VERSION,
-        app_version=APP_VERSION,
-        chain=day.name,
-        currency=day.currency,
-        network="",
-        previous=b"",
-        markets=[market],
-        parties=[GenesisParty(party, keys.pair(party)[0], int(ROLES[party])) for party in ROLES],
-        validators=[Validator(name, 1) for name in names],
-        limits=DEFAULT_LIMITS,
-        fallback=FallbackRule(quorum=1, delay_s=86_400),
-    )
+    return simulated_genesis(day.name, day.currency, market, keys, validators)
 
 
 class BargainTrader:

@@ -57,7 +57,6 @@ def genesis_of(scenario: Scenario, keys: SimulatedKeys, validators: int = 1) -> 
         keys: of its parties.
         validators: how many decide with equal weights; one is the operator alone.
     """
-    names = [OPERATOR] if validators == 1 else [f"validator-{i + 1}" for i in range(validators)]
     market = Market(
         scenario.market_id,
         scenario.slot_length_s,
@@ -66,12 +65,38 @@ def genesis_of(scenario: Scenario, keys: SimulatedKeys, validators: int = 1) -> 
         scenario.sealed_deposit_micro * 1000,
         bargain=None,
     )
+    network = scenario.network.reference if scenario.network is not None else ""
+    return simulated_genesis(
+        scenario.name, scenario.currency, market, keys, validators, network=network
+    )
+
+
+def simulated_genesis(
+    chain: str,
+    currency: str,
+    market: Market,
+    keys: SimulatedKeys,
+    validators: int,
+    *,
+    network: str = "",
+) -> Genesis:
+    """The genesis file of a chain whose parties' keys are simulated.
+
+    Args:
+        chain: its name.
+        currency: ISO 4217 code.
+        market: the only one.
+        keys: of its parties.
+        validators: how many decide with equal weights; one is the operator alone.
+        network: reference of the network model; empty without one.
+    """
+    names = [OPERATOR] if validators == 1 else [f"validator-{i + 1}" for i in range(validators)]
     return Genesis(
         version=GENESIS_VERSION,
         app_version=APP_VERSION,
-        chain=scenario.name,
-        currency=scenario.currency,
-        network=scenario.network.reference if scenario.network is not None else "",
+        chain=chain,
+        currency=currency,
+        network=network,
         previous=b"",
         markets=[market],
         parties=[GenesisParty(party, keys.pair(party)[0], int(ROLES[party])) for party in ROLES],
