@@ -15,24 +15,23 @@ from collections.abc import Mapping
 import msgspec
 
 from gridpact.codec import encode, sha256
+from gridpact.contracts.admission import admit, is_metered
 from gridpact.contracts.bodies import BidPayload, CancelOrder, PlaceBid, ProposeClearing
 from gridpact.contracts.call import Call
 from gridpact.contracts.genesis import BargainRules, Market
 from gridpact.contracts.keys import (
     clearing_key,
-    metering_key,
     position_group,
     position_key,
     slot_key,
 )
-from gridpact.ledger import Account, AmountOverflowError, Draft, Leg, account_key, owner_of
+from gridpact.ledger import AmountOverflowError, Draft, Leg, account_key, owner_of
 from gridpact.ledger.envelope import SALT_BYTES
 from gridpact.model import (
     Agreement,
     Certificate,
     Clearing,
     Flow,
-    Metering,
     MicrogridBid,
     MicrogridTerms,
     Phase,
@@ -88,17 +87,10 @@ def place_bid(call: Call, body: PlaceBid, payload: BidPayload) -> Verdict:
     Refusals: UNKNOWN_MARKET, UNKNOWN_SLOT, UNKNOWN_PARTY, GATE_CLOSED, TOO_MANY_ORDERS,
     INSUFFICIENT_FUNDS, METER_MISSING, MECHANISM_WRONG, WINDOW_WRONG, BID_WRONG.
     """
-    market = call.rules.markets.get(body.market)
-    if market is None:
-        return Verdict.UNKNOWN_MARKET
-    slot = call.draft.get(slot_key(body.market, body.slot_start_s), SlotState)
-    if slot is None:
-        return Verdict.UNKNOWN_SLOT
-    account = call.draft.get(account_key(call.sender), Account)
-    if account is None:
-        return Verdict.UNKNOWN_PARTY
-    if slot.phase != Phase.OPEN:
-        return Verdict.GATE_CLOSED
+    admitted = admit(call, body.market, body.slot_start_s)
+    if isinstance(admitted, Verdict):
+        return admitted
+    market, slot, account = admitted
     key = position_key("bids", call.sender, body.market, body.slot_start_s)
     if call.draft.entry(key) is not None:
         return Verdict.TOO_MANY_ORDERS
@@ -106,8 +98,7 @@ def place_bid(call: Call, body: PlaceBid, payload: BidPayload) -> Verdict:
     escrow = judged if not isinstance(judged, Verdict) else 0
     if not account.can_hold(escrow):
         return Verdict.INSUFFICIENT_FUNDS
-    metering = call.draft.require(metering_key(call.sender), Metering)
-    if not any(meter.since_phase <= slot.opened_phase for meter in metering.meters):
+    if not is_metered(call, slot):
         return Verdict.METER_MISSING
     if isinstance(judged, Verdict):
         return judged

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from gridpact.contracts.admission import admit, is_metered
 from gridpact.contracts.bargaining import cancel_bid
 from gridpact.contracts.bodies import CancelOrder, OrderPayload, PlaceOrder
 from gridpact.contracts.call import Call
-from gridpact.contracts.keys import metering_key, position_key, slot_key
+from gridpact.contracts.keys import position_key, slot_key
 from gridpact.contracts.seals import cancel_seal
-from gridpact.ledger import Account, Leg, account_key
-from gridpact.model import Metering, Order, Phase, Side, SlotOrders, SlotState, SlotTariff, Verdict
+from gridpact.ledger import Leg, account_key
+from gridpact.model import Order, Phase, Side, SlotOrders, SlotState, SlotTariff, Verdict
 from gridpact.units import money_nano
 
 
@@ -49,12 +50,6 @@ def open_order(nonce: int, order: OrderPayload, escrow_nano: int) -> Order:
     )
 
 
-def is_metered(call: Call, slot: SlotState) -> bool:
-    """Whether the sender has a meter that was active when the slot opened."""
-    metering = call.draft.require(metering_key(call.sender), Metering)
-    return any(meter.since_phase <= slot.opened_phase for meter in metering.meters)
-
-
 def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
     """Adds an open order.
 
@@ -62,18 +57,10 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
     LIMIT_WRONG, TOO_MANY_ORDERS, INSUFFICIENT_FUNDS, METER_MISSING, SEALING_WRONG,
     MECHANISM_WRONG.
     """
-    market = call.rules.markets.get(body.market)
-    if market is None:
-        return Verdict.UNKNOWN_MARKET
-    slot = call.draft.get(slot_key(body.market, body.slot_start_s), SlotState)
-    if slot is None:
-        return Verdict.UNKNOWN_SLOT
-    account_of_sender = account_key(call.sender)
-    account = call.draft.get(account_of_sender, Account)
-    if account is None:
-        return Verdict.UNKNOWN_PARTY
-    if slot.phase != Phase.OPEN:
-        return Verdict.GATE_CLOSED
+    admitted = admit(call, body.market, body.slot_start_s)
+    if isinstance(admitted, Verdict):
+        return admitted
+    market, slot, account = admitted
     verdict = judge_order(payload, slot.tariff)
     if verdict != Verdict.ACCEPTED:
         return verdict
@@ -91,7 +78,7 @@ def place_order(call: Call, body: PlaceOrder, payload: OrderPayload) -> Verdict:
         return Verdict.SEALING_WRONG
     if market.bargain is not None:
         return Verdict.MECHANISM_WRONG
-    call.draft.post(Leg(account_of_sender, -escrow, escrow))
+    call.draft.post(Leg(account_key(call.sender), -escrow, escrow))
     order = open_order(call.envelope.nonce, payload, escrow)
     call.draft.put(key, SlotOrders([*orders, order]))
     return Verdict.ACCEPTED

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import msgspec
 
+from gridpact.contracts.admission import admit, is_metered
 from gridpact.contracts.bodies import OrderPayload, RevealOrder, SealOrder, order_commitment
 from gridpact.contracts.books import SlotBooks
 from gridpact.contracts.call import Call
 from gridpact.contracts.genesis import Market
 from gridpact.contracts.keys import position_group, position_key, slot_key
-from gridpact.contracts.orders import exposure_nano, is_metered, judge_order, open_order
+from gridpact.contracts.orders import exposure_nano, judge_order, open_order
 from gridpact.contracts.seals import keep_seals, seals_of
 from gridpact.ledger import Account, Draft, Leg, account_key, owner_of
 from gridpact.model import (
@@ -34,17 +35,10 @@ def seal_order(call: Call, body: SealOrder, _: None) -> Verdict:
     Refusals: UNKNOWN_MARKET, UNKNOWN_SLOT, UNKNOWN_PARTY, GATE_CLOSED, TOO_MANY_ORDERS,
     INSUFFICIENT_FUNDS, METER_MISSING, SEALING_WRONG.
     """
-    market = call.rules.markets.get(body.market)
-    if market is None:
-        return Verdict.UNKNOWN_MARKET
-    slot = call.draft.get(slot_key(body.market, body.slot_start_s), SlotState)
-    if slot is None:
-        return Verdict.UNKNOWN_SLOT
-    account = call.draft.get(account_key(call.sender), Account)
-    if account is None:
-        return Verdict.UNKNOWN_PARTY
-    if slot.phase != Phase.OPEN:
-        return Verdict.GATE_CLOSED
+    admitted = admit(call, body.market, body.slot_start_s)
+    if isinstance(admitted, Verdict):
+        return admitted
+    market, slot, account = admitted
     seals = seals_of(call, body.market, body.slot_start_s)
     if len(seals) >= market.orders_per_slot:
         return Verdict.TOO_MANY_ORDERS
