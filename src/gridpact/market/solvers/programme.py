@@ -192,7 +192,11 @@ def _price(price_micro_per_kwh: int | Sequence[int] | Sequence[Sequence[int]]) -
 
 
 def _problems(terms: MicrogridTerms, bids: Sequence[MicrogridBid]) -> list[Problem]:
-    """What the shapes of terms and bids do not rule out by themselves."""
+    """What the shapes of terms and bids do not rule out by themselves.
+
+    Less than a ledger refuses (`market.integer.microgrids.check`): floats need neither room for a
+    missing Wh nor bounds on products.
+    """
     periods = len(terms.retail_micro_per_kwh)
     found = []
     if not 1 <= periods <= PERIODS_MAX:
