@@ -113,7 +113,7 @@ def test_what_a_network_did_is_done_again(tmp_path: Path) -> None:
     for played in found.traces:
         cut = played.where == str(tmp_path / "net" / killed / "trace")
         assert played.ending == ("not closed" if cut else "closed")
-        assert played.events > 100
+        assert played.events > 0
 
     heights = {
         check_ledger(network.ledger(name), blocks_in(trace_files(home)[-1]))
