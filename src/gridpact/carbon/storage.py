@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 EMPTY_MWH = 1e-9
 """A milliwatt-hour: below it there is nothing to give, and no intensity."""
+ROUNDING = 1e-9
+"""Of what a store holds: how far a schedule may miss its limits, as sums of floats do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Store:
     """Above 0 and up to 1."""
     discharge_efficiency: float
     """Above 0 and up to 1."""
+    capacity_mwh: float = np.inf
+    """Most that it holds, > 0."""
 
     @property
     def t_per_mwh(self) -> float:
@@ -79,7 +83,7 @@ def trace_with_stores(
 
     Raises:
         InputError: as `trace`; a store that the network does not have, values out of range, a store
-            that is to give more than it holds.
+            that is to give more than it holds, or to hold more than its capacity.
         TracingError: as `trace`.
 
     Source: [SUN23] has no storage. Ours: the equations above. The shares of a snapshot do not
@@ -106,6 +110,7 @@ def trace_with_stores(
             given_mwh = float(flow.p_source_mw[t, source]) * hours
             taken_mwh = float(flow.p_load_mw[t, load]) * hours
             now[n] = _after(now[n], taken_mwh, taken_t, given_mwh)
+            _check_room(now[n], taken_mwh, t)
             energy[t, n], carbon[t, n] = now[n].energy_mwh, now[n].carbon_t
     bus = np.concatenate([part.bus_t_per_mwh for part in parts])
     branch = np.concatenate([part.branch_t_per_mwh for part in parts])
@@ -123,12 +128,22 @@ def _after(store: Store, taken_mwh: float, taken_t: float, given_mwh: float) -> 
     )
 
 
+def _check_room(store: Store, taken_mwh: float, snapshot: int) -> None:
+    """Refuse what no longer fits into a store."""
+    if taken_mwh > 0.0 and store.energy_mwh > store.capacity_mwh * (1 + ROUNDING):
+        message = (
+            f"holds {store.energy_mwh:g} MWh after taking {taken_mwh:g} MWh; allowed: up to its "
+            f"capacity of {store.capacity_mwh:g} MWh; correct its schedule or its capacity_mwh"
+        )
+        raise InputError([Problem(f"snapshot {snapshot}: store {store.store_id}", message)])
+
+
 def _given(store: Store, p_mw: float, hours: float, snapshot: int) -> float:
     """Intensity of what a store gives."""
     if p_mw == 0.0:
         return 0.0
     possible = store.energy_mwh * store.discharge_efficiency / hours
-    if not p_mw <= possible * (1 + 1e-9) or store.energy_mwh <= EMPTY_MWH:
+    if not p_mw <= possible * (1 + ROUNDING) or store.energy_mwh <= EMPTY_MWH:
         message = (
             f"gives {p_mw:g} MW, but what it holds lasts for {possible:g} MW; allowed: up to that; "
             "correct its schedule or its energy at the start"
@@ -155,6 +170,10 @@ def check_stores(stores: Sequence[Store], hours: float) -> None:
             if not 0.0 < getattr(store, name) <= 1.0:
                 message = f"{name} {getattr(store, name):g} is not allowed; allowed: 0 to 1"
                 problems.append(Problem(f"store {store.store_id}", message))
+        if not 0.0 < store.capacity_mwh or store.energy_mwh > store.capacity_mwh:
+            message = f"capacity_mwh {store.capacity_mwh:g} is not allowed; allowed: above 0 and"
+            message = f"{message} not below energy_mwh, {store.energy_mwh:g}; correct one of them"
+            problems.append(Problem(f"store {store.store_id}", message))
     if problems:
         raise InputError(problems)
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gridpact.carbon.series import start_text
 from gridpact.errors import InputError, Problem
 from gridpact.inputs.complaints import Complaints
 from gridpact.inputs.tables import shown
@@ -53,8 +54,8 @@ class ImportIntensity:
         outside = (slot < 0) | (slot >= len(self.start_s))
         if outside.any():
             message = (
-                f"has nothing at {_text(int(times[outside][0]))}; it goes from "
-                f"{_text(int(self.start_s[0]))} to {_text(int(self.start_s[-1]) + self.step_s)}; "
+                f"has nothing at {start_text(int(times[outside][0]))}; it goes from "
+                f"{start_text(int(self.start_s[0]))} to {start_text(int(self.start_s[-1]) + self.step_s)}; "
                 "add the missing rows"
             )
             raise InputError([Problem(self.file, message)])
@@ -139,14 +140,10 @@ def _note_gaps(starts: list[int], lines: list[int], complaints: Complaints) -> N
     if step <= 0:
         for line, earlier, later in zip(lines[1:], starts, starts[1:], strict=False):
             if later <= earlier:
-                message = f"start {_text(later)} is not after the row before; sort the rows"
+                message = f"start {start_text(later)} is not after the row before; sort the rows"
                 complaints.note(line, f"{message}, each time once")
         return
     for line, earlier, later in zip(lines[1:], starts, starts[1:], strict=False):
         if later - earlier != step:
-            gap = f"nothing from {_text(earlier + step)} to {_text(later)}"
+            gap = f"nothing from {start_text(earlier + step)} to {start_text(later)}"
             complaints.note(line, f"{gap}, in a file of {step} s slots; add the missing rows")
-
-
-def _text(time_s: int) -> str:
-    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

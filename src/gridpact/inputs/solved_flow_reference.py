@@ -10,10 +10,10 @@ import numpy as np
 
 from gridpact.carbon import FACTORS, MeterPolicy
 from gridpact.errors import InputError, Problem
-from gridpact.inputs.solved_flow import T_PER_MWH_MAX, FlowToTrace, read_solved_flow
+from gridpact.inputs.solved_flow import T_PER_MWH_MAX, read_solved_flow
 from gridpact.inputs.solved_flow_grid import flow_to_trace, nominal_generation
 from gridpact.inputs.tables import closest, shown
-from gridpact.model.carbon import SourceKind
+from gridpact.model.carbon import FlowToTrace, SourceKind
 
 if TYPE_CHECKING:
     from gridpact.model.carbon import FloatArray, SolvedFlow

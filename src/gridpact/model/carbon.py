@@ -83,6 +83,19 @@ class SolvedFlow:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowToTrace:
+    """One or more snapshots with what their sources emit."""
+
+    flow: SolvedFlow
+    low_t_per_mwh: FloatArray
+    """Shape (T, G); NaN only for what is off, and for stores, whose intensity is their own."""
+    high_t_per_mwh: FloatArray
+    """Shape (T, G); above the lower one where a source is known by an interval alone."""
+    start_s: IntArray | None = None
+    """Shape (T,), when each snapshot starts, in seconds since 1970 UTC; None when not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """The carbon of T solved snapshots."""
 
