@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gridpact.api import (
+        CarbonTrace,
         Clearing,
         Manifest,
         ProvedBill,
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
         clear_microgrids,
         load_microgrids,
         run,
+        trace,
         verify_bill,
     )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "CarbonTrace",
     "Clearing",
     "Manifest",
     "ProvedBill",
@@ -33,6 +36,7 @@ __all__ = [
     "clear_microgrids",
     "load_microgrids",
     "run",
+    "trace",
     "verify_bill",
 ]
 

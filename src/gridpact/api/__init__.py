@@ -10,9 +10,11 @@ from gridpact.api.microgrid_folder import run_microgrids_into_folder
 from gridpact.api.microgrids import clear_microgrids, load_microgrids
 from gridpact.api.results import Manifest, Result
 from gridpact.api.running import choose_scenario, run
+from gridpact.api.tracing import CarbonTrace, trace
 
 __all__ = [
     "MANIFEST",
+    "CarbonTrace",
     "Clearing",
     "Manifest",
     "ProvedBill",
@@ -24,5 +26,6 @@ __all__ = [
     "run",
     "run_into_folder",
     "run_microgrids_into_folder",
+    "trace",
     "verify_bill",
 ]

@@ -170,7 +170,7 @@ def check_stores(stores: Sequence[Store], hours: float) -> None:
             if not 0.0 < getattr(store, name) <= 1.0:
                 message = f"{name} {getattr(store, name):g} is not allowed; allowed: 0 to 1"
                 problems.append(Problem(f"store {store.store_id}", message))
-        if not 0.0 < store.capacity_mwh or store.energy_mwh > store.capacity_mwh:
+        if not store.capacity_mwh > 0.0 or store.energy_mwh > store.capacity_mwh:
             message = f"capacity_mwh {store.capacity_mwh:g} is not allowed; allowed: above 0 and"
             message = f"{message} not below energy_mwh, {store.energy_mwh:g}; correct one of them"
             problems.append(Problem(f"store {store.store_id}", message))

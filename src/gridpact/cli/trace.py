@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,9 @@ from gridpact.cli.output import print_json
 from gridpact.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from gridpact.model.carbon import Trace
+    from gridpact.carbon import MeterPolicy
+    from gridpact.inputs.flow_series import FlowSeries
+    from gridpact.model.carbon import FloatArray, Trace
 
 SHOWN_MAX = 40
 """Rows of each table; `--json` has all."""
@@ -26,7 +28,9 @@ def register(app: typer.Typer) -> None:
 def trace(
     file: Annotated[
         str,
-        typer.Argument(help="Solved-flow JSON, pandapower JSON, CSV folder, or csv:, pgm:, ..."),
+        typer.Argument(
+            help="Solved flows (.json, .jsonl), pandapower JSON, CSV folder, or csv:, pgm:, ..."
+        ),
     ],
     factor: Annotated[
         list[str] | None,
@@ -35,65 +39,115 @@ def trace(
     imports: Annotated[
         Path | None, typer.Option(help="CSV of the grid's intensity: start,mg_per_kwh.")
     ] = None,
-    at: Annotated[str | None, typer.Option(help="Time in that CSV: 2024-06-01T12:00Z.")] = None,
+    injections: Annotated[
+        Path | None,
+        typer.Option(help="CSV of a network's loads: start,bus,load_mw,load_mvar,generated_mw."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Start of a single snapshot: 2024-06-01T12:00Z.")
+    ] = None,
     meters: Annotated[str, typer.Option(help="Load and plant of a bus: gross or net.")] = "gross",
-    hours: Annotated[float, typer.Option(help="Length of the slot, for whole micrograms.")] = 1.0,
+    hours: Annotated[
+        float | None, typer.Option(help="Length of a single snapshot; 1 when left out.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for CSV files of buses, loads, sources, branches.")
+    ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Folder for a page with a map and the flows.")
+        Path | None, typer.Option(help="Folder for a page with plots over time, a map, the flows.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Trace carbon through a solved power flow: buses, loads, losses.
+    """Trace carbon through solved power flows: buses, loads, losses.
 
-    Example: `gridpact trace flow.json` or
-    `gridpact trace csv:grid --factor import=0.4 --factor generation=pv-rooftop`
+    Example: `gridpact trace flow.json`, `gridpact trace year.jsonl --out out/carbon` or
+    `gridpact trace csv:grid --injections loads.csv --factor import=0.4`
     """
-    if meters not in {"gross", "net"}:
-        raise InputError([Problem("--meters", f"{meters!r} is not allowed; allowed: gross | net")])
-    from gridpact.carbon import MeterPolicy, trace_bounds
-    from gridpact.inputs.solved_flow_reference import load_flow_to_trace, parse_factor
+    from gridpact.inputs.flow_series import Intensities, parse_factor
+    from gridpact.inputs.solved_flow_imports import read_import_intensity
+    from gridpact.inputs.solved_flow_reference import Asked, load_flow_series
 
     factors = dict(parse_factor(text) for text in factor or [])
-    factors |= _import_factor(imports, at)
-    policy = MeterPolicy.NET if meters == "net" else MeterPolicy.GROSS
-    found = load_flow_to_trace(file, factors, policy)
-    low, high = trace_bounds(found.flow, found.low_t_per_mwh, found.high_t_per_mwh)
-    result = _result(file, low, high, hours)
-    if plot is not None:
-        from gridpact.reports.carbon_page import write_carbon_page
-
-        result["page"] = str(write_carbon_page(plot, high))
+    asked = Asked(_policy(meters), injections, _instant(at), hours)
+    over_time = None if imports is None else read_import_intensity(imports)
+    series = load_flow_series(file, asked, Intensities(factors, over_time))
+    with ExitStack() as open_files:
+        result = _gone_through(file, series, out, plot, open_files)
     if as_json:
         print_json(result)
         return
-    _print(result)
+    if not series.many:
+        _print(result)
+    else:
+        from gridpact.reports.carbon_summary import summary_lines
+
+        typer.echo("\n".join(summary_lines(result)))
+    for name in ("out", "page"):
+        if name in result:
+            typer.echo(f"{'tables' if name == 'out' else 'page'} written to {result[name]}")
 
 
-def _import_factor(imports: Path | None, at: str | None) -> dict[str, tuple[float, float]]:
-    if imports is None and at is None:
-        return {}
-    if imports is None or at is None:
-        raise InputError([Problem("--imports", "needs --at, and --at needs it; give both")])
-    from datetime import datetime
+def _gone_through(
+    file: str, series: FlowSeries, out: Path | None, plot: Path | None, open_files: ExitStack
+) -> dict[str, object]:
+    """Trace part by part, and hand each to whatever was asked for."""
+    from gridpact.carbon.series import trace_series
+    from gridpact.reports.carbon_page import CarbonRecord, write_carbon_page
+    from gridpact.reports.carbon_summary import CarbonSummary
+    from gridpact.reports.carbon_tables import carbon_files
 
-    from gridpact.inputs.solved_flow_imports import read_import_intensity
+    tables = None
+    if out is not None:
+        tables = open_files.enter_context(carbon_files(out, stores=bool(series.stores)))
+    record = None if plot is None else CarbonRecord(series.network, series.hours)
+    summary = CarbonSummary(series.network, series.hours)
+    last = None
+    for part in trace_series(series.network, series.parts, series.stores, series.hours):
+        last = part
+        summary.add(part)
+        if tables is not None:
+            tables.add(part)
+        if record is not None:
+            record.add(part)
+    if series.many or last is None:
+        result = summary.json(file)
+    else:
+        result = _result(file, last.low, last.high, series.hours)
+        whole = summary.json(file)
+        result |= {name: whole[name] for name in ("stores", "gaining_branches")}
+    if out is not None:
+        result["out"] = str(out)
+    if plot is not None and record is not None:
+        result["page"] = str(write_carbon_page(plot, record))
+    return result
 
-    try:
-        time = datetime.fromisoformat(at)
-    except ValueError:
-        time = None
-    if time is None or time.utcoffset() is None:
-        message = f"{at!r} is no time with a zone; write 2024-06-01T12:00:00Z"
+
+def _policy(meters: str) -> MeterPolicy:
+    from gridpact.carbon import MeterPolicy
+
+    policies = {"gross": MeterPolicy.GROSS, "net": MeterPolicy.NET}
+    if meters not in policies:
+        raise InputError([Problem("--meters", f"{meters!r} is not allowed; allowed: gross | net")])
+    return policies[meters]
+
+
+def _instant(at: str | None) -> int | None:
+    from gridpact.inputs.instants import INSTANT_RULE, instant_s
+
+    start = None if at is None else instant_s(at)
+    if at is not None and start is None:
+        message = f"{at!r} is no time with a zone; {INSTANT_RULE}"
         raise InputError([Problem("--at", message)])
-    value = float(read_import_intensity(imports).t_per_mwh([int(time.timestamp())])[0])
-    return {"import": (value, value)}
+    return start
 
 
 def _result(file: str, low: Trace, high: Trace, hours: float) -> dict[str, object]:
     """Everything that was found, as JSON has it: numbers, None where nothing flows."""
     from gridpact.carbon import allocate
+    from gridpact.carbon.series import gains_power
     from gridpact.model.carbon import LoadKind, SourceKind
 
+    gains = gains_power(low)
     network = low.flow.network
     exact = bool((low.source_t_per_h == high.source_t_per_h).all())
     result: dict[str, object] = {
@@ -127,6 +181,7 @@ def _result(file: str, low: Trace, high: Trace, hours: float) -> dict[str, objec
                 "branch": name,
                 "p_from_mw": float(low.flow.p_from_mw[0, i]),
                 "loss_mw": float(low.flow.p_from_mw[0, i] + low.flow.p_to_mw[0, i]),
+                "gains_power": bool(gains[0, i]),
                 **_pair("t_per_mwh", low.branch_t_per_mwh, high.branch_t_per_mwh, i),
                 **_pair("loss_t_per_h", low.loss_t_per_h, high.loss_t_per_h, i),
             }
@@ -144,12 +199,10 @@ def _result(file: str, low: Trace, high: Trace, hours: float) -> dict[str, objec
     return result
 
 
-def _pair(name: str, low: object, high: object, place: int) -> dict[str, object]:
-    """One value, or two where it is known by an interval alone."""
-    first, second = (float(values[0, place]) for values in (low, high))  # type: ignore[index]
-    if math.isnan(first):
-        return {name: None}
-    return {name: first} if first == second else {name: first, f"{name}_max": second}
+def _pair(name: str, low: FloatArray, high: FloatArray, place: int) -> dict[str, object]:
+    from gridpact.reports.carbon_summary import pair
+
+    return pair(name, low[0, place], high[0, place])
 
 
 def _print(result: dict[str, object]) -> None:
@@ -173,9 +226,11 @@ def _print(result: dict[str, object]) -> None:
             typer.echo(f"  and {len(shown) - SHOWN_MAX} more; --json has all")
     for name, value in result.get("allocation", {}).items():  # type: ignore[attr-defined]
         typer.echo(f"{name:<18} {value:>26,}")
+    from gridpact.reports.carbon_summary import gaining_lines
+
+    for words in gaining_lines(result["gaining_branches"]):  # type: ignore[arg-type]
+        typer.echo(words)
     typer.echo(f"{'residual_t_per_h':<18} {result['residual_t_per_h']:>26.3g}")
-    if "page" in result:
-        typer.echo(f"page written to {result['page']}")
 
 
 def _cell(row: dict[str, object], column: str) -> str:

@@ -170,9 +170,7 @@ def _store(row: TableReader, name: str, kind: SourceKind) -> Store | None:
     capacity = number(table, "capacity_mwh", 0.0, ENERGY_MAX_MWH)
     energy = number(table, "energy_mwh", 0.0, ENERGY_MAX_MWH)
     carbon = number(table, "carbon_t", 0.0, ENERGY_MAX_MWH * T_PER_MWH_MAX)
-    efficiency = [
-        number(table, f"{way}_efficiency", 0.0, 1.0) for way in ("charge", "discharge")
-    ]
+    efficiency = [number(table, f"{way}_efficiency", 0.0, 1.0) for way in ("charge", "discharge")]
     for way, value in zip(("charge", "discharge"), efficiency, strict=True):
         if value == 0.0 and not table.faulty(f"{way}_efficiency"):
             table.problem(f"{way}_efficiency", "0 is not allowed; allowed: above 0 and up to 1")

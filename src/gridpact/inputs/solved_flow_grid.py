@@ -15,8 +15,12 @@ from gridpact.errors import InputError, Problem
 from gridpact.model.carbon import FlowNetwork, LoadKind, SolvedFlow, SourceKind
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gridpact.model.carbon import FloatArray, IntArray
     from gridpact.model.grid import Network, PowerFlow
+
+    BoolArray = NDArray[np.bool_]
 
 W_PER_MW = 1e6
 SHOWN_MAX = 20
@@ -27,6 +31,7 @@ def flow_to_trace(
     flow: PowerFlow,
     generated_w: FloatArray | None = None,
     policy: MeterPolicy = MeterPolicy.GROSS,
+    plants: BoolArray | None = None,
 ) -> SolvedFlow:
     """The snapshots of a power flow with their sources and loads named.
 
@@ -40,6 +45,8 @@ def flow_to_trace(
             flow has it taken off. When left out, only what the net load shows is known: a bus
             that feeds in is a source, and the others are loads.
         policy: whether load and generation of one bus are traced as two, or as their difference.
+        plants: shape (B,), buses that have a source; when left out, those that generate in these
+            snapshots. A series of which this is a part names those of all its parts.
 
     Raises:
         InputError: snapshots that did not converge, by number; a wrong shape; generation below 0.
@@ -65,13 +72,13 @@ def flow_to_trace(
         )
         raise InputError([Problem(f"snapshot {snapshot}: bus {flow.bus_ids[bus]}", message)])
     load, given = metered(np.maximum(load, 0.0), generated, policy)
-    plants = np.flatnonzero(given.any(axis=0))
+    feeding = np.flatnonzero(given.any(axis=0) if plants is None else plants)
     shunt_ids, shunt_bus, shunt_w = _shunts(network, flow)
     busbars, place = np.unique(flow.busbar, return_inverse=True)
     at = {bus.bus_id: int(place[i]) for i, bus in enumerate(network.buses)}
     grid_bus = np.array([at[grid.bus] for grid in network.external_grids], dtype=np.int64)
     kinds = [
-        [SourceKind.IMPORT] * len(grid_bus) + [SourceKind.GENERATION] * len(plants),
+        [SourceKind.IMPORT] * len(grid_bus) + [SourceKind.GENERATION] * len(feeding),
         [LoadKind.CONSUMPTION] * len(at)
         + [LoadKind.EXPORT] * len(grid_bus)
         + [LoadKind.SHUNT] * len(shunt_ids),
@@ -83,9 +90,9 @@ def flow_to_trace(
         to_bus=place[flow.to_bus].astype(np.int64),
         source_ids=(
             *flow.external_grid_ids,
-            *(f"generation:{flow.bus_ids[i]}" for i in plants.tolist()),
+            *(f"generation:{flow.bus_ids[i]}" for i in feeding.tolist()),
         ),
-        source_bus=np.concatenate([grid_bus, place[plants]]).astype(np.int64),
+        source_bus=np.concatenate([grid_bus, place[feeding]]).astype(np.int64),
         source_kind=np.array(kinds[0], dtype=np.int64),
         load_ids=(
             *flow.bus_ids,
@@ -98,7 +105,7 @@ def flow_to_trace(
     external = np.nan_to_num(flow.p_external_mw)
     return SolvedFlow(
         named,
-        np.hstack([np.maximum(external, 0.0), given[:, plants] / W_PER_MW]),
+        np.hstack([np.maximum(external, 0.0), given[:, feeding] / W_PER_MW]),
         np.hstack([load / W_PER_MW, np.maximum(-external, 0.0), shunt_w / W_PER_MW]),
         np.nan_to_num(flow.p_from_mw),
         np.nan_to_num(flow.p_to_mw),

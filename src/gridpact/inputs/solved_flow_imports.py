@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ import numpy as np
 from gridpact.carbon.series import start_text
 from gridpact.errors import InputError, Problem
 from gridpact.inputs.complaints import Complaints
+from gridpact.inputs.instants import INSTANT_RULE, instant_s
 from gridpact.inputs.tables import shown
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ COLUMNS = ("start", "mg_per_kwh")
 MG_PER_KWH_MAX = 3_000_000
 """3 t/MWh."""
 MG_PER_KWH_PER_T_PER_MWH = 1e6
-TIME_RULE = "write 2024-06-01T12:00:00Z or +02:00 behind it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +52,10 @@ class ImportIntensity:
         slot = (times - self.start_s[0]) // self.step_s
         outside = (slot < 0) | (slot >= len(self.start_s))
         if outside.any():
+            end = int(self.start_s[-1]) + self.step_s
             message = (
                 f"has nothing at {start_text(int(times[outside][0]))}; it goes from "
-                f"{start_text(int(self.start_s[0]))} to {start_text(int(self.start_s[-1]) + self.step_s)}; "
-                "add the missing rows"
+                f"{start_text(int(self.start_s[0]))} to {start_text(end)}; add the missing rows"
             )
             raise InputError([Problem(self.file, message)])
         found: FloatArray = self.mg_per_kwh[slot] / MG_PER_KWH_PER_T_PER_MWH
@@ -113,15 +112,10 @@ def _cell(row: list[str], place: int) -> str:
 
 
 def _start(text: str, line: int, complaints: Complaints) -> int | None:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        complaints.note(line, f"start {shown(text)} is not a time; {TIME_RULE}")
-        return None
-    if time.utcoffset() is None:
-        complaints.note(line, f"start {shown(text)} has no time zone; {TIME_RULE}")
-        return None
-    return int(time.timestamp())
+    start = instant_s(text)
+    if start is None:
+        complaints.note(line, f"start {shown(text)} is no time with a zone; {INSTANT_RULE}")
+    return start
 
 
 def _value(text: str, line: int, complaints: Complaints) -> int | None:

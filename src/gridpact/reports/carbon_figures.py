@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gridpact.carbon import Tracer
+from gridpact.reports.carbon_timeline import SCALE
 from gridpact.reports.plots import Figure, Spec, frame
 from gridpact.reports.tables import csv_text
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from gridpact.model.carbon import FloatArray, FlowNetwork, IntArray, Trace
 
 SOURCES_SHOWN, LOADS_SHOWN = 10, 14
-SCALE = [[0.0, "@trade"], [0.5, "@pv"], [1.0, "@offer"]]
-"""Clean to dirty: green, yellow, red."""
 LABELLED_MAX = 40
 """Buses up to which each has its name beside it."""
 

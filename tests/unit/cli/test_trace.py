@@ -65,14 +65,18 @@ def test_a_folder_with_imports_over_time_and_a_page(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("--meters", "both"), "--meters: 'both' is not allowed; allowed: gross | net"),
-        (("--at", "2024-03-31T00:30:00Z"), "--imports: needs --at"),
-        (("--imports", "x.csv", "--at", "noon"), "--at: 'noon' is no time with a zone"),
+        (("--imports", "IMPORTS"), "--imports: needs --at, the start of the snapshot"),
+        (("--at", "noon"), "--at: 'noon' is no time with a zone; write 2024-"),
+        (("--injections", "x.csv"), "--injections: is for networks, and "),
         (("--factor", "import"), "--factor import: allowed: ID=VALUE"),
-        (("--hours", "0"), "hours: 0 is not allowed"),
+        (("--hours", "0"), "--hours: 0 is not allowed"),
     ],
 )
 def test_refusals(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
-    done = call("trace", written(tmp_path, FLOW), *arguments)
+    imports = tmp_path / "imports.csv"
+    imports.write_text(IMPORTS, encoding="utf-8")
+    given = [str(imports) if each == "IMPORTS" else each for each in arguments]
+    done = call("trace", written(tmp_path, FLOW), *given)
     assert done.code == 2
     assert words in done.err
     assert done.out == ""

@@ -16,8 +16,9 @@ from gridpact.grid import load_network, nominal_load, power_flow
 from gridpact.inputs.solved_flow import read_solved_flow
 from gridpact.inputs.solved_flow_grid import bus_place, flow_to_trace, nominal_generation
 from gridpact.inputs.solved_flow_imports import read_import_intensity
-from gridpact.inputs.solved_flow_reference import load_flow_to_trace, parse_factor
-from gridpact.model.carbon import LoadKind, SourceKind
+from gridpact.inputs.flow_series import Intensities, parse_factor
+from gridpact.inputs.solved_flow_reference import Asked, load_flow_series
+from gridpact.model.carbon import FlowToTrace, LoadKind, SourceKind
 
 FLOW: dict[str, Any] = {
     "format": "gridpact-solved-flow-1",
@@ -222,6 +223,14 @@ def test_power_flows_that_cannot_be_traced(tmp_path: Path) -> None:
         flow_to_trace(network, good, np.zeros((1, 3)))
 
 
+def load_flow_to_trace(
+    reference: str, factors: dict[str, tuple[float, float]], policy: MeterPolicy
+) -> FlowToTrace:
+    """The one snapshot that a reference leads to."""
+    (found,) = load_flow_series(reference, Asked(policy), Intensities(factors)).parts
+    return found
+
+
 def test_factors_by_source_and_by_kind(tmp_path: Path) -> None:
     folder = str(grid_folder(tmp_path))
     low, high = (0.3, 0.3), (0.02, 0.05)
@@ -274,10 +283,13 @@ def test_imports_by_time(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("start\n", "imports.csv:1: has no column mg_per_kwh"),
-        (IMPORTS[:-1].replace("+01:00,350000", ",350000"), "imports.csv:3: start .* no time zone"),
+        (
+            IMPORTS[:-1].replace("+01:00,350000", ",350000"),
+            "imports.csv:3: start .* is no time with a zone",
+        ),
         (IMPORTS + "2024-03-31T05:00:00+02:00,1\n", r":4: nothing from 2024-03-31T01:00:00Z to 2"),
         (IMPORTS + "2024-03-31T01:00:00+01:00,1\n", r":4: start 2024-03-31T00:00:00Z is not after"),
-        (IMPORTS + "noon,1\n", ":4: start 'noon' is not a time"),
+        (IMPORTS + "noon,1\n", ":4: start 'noon' is no time with a zone"),
         (IMPORTS + "2024-03-31T03:00:00+02:00,-1\n", ":4: mg_per_kwh '-1' is not allowed"),
         (IMPORTS + "2024-03-31T03:00:00+02:00,nan\n", ":4: mg_per_kwh 'nan' is not allowed"),
         (IMPORTS + "2024-03-31T03:00:00+02:00\n", ":4: mg_per_kwh '' is not allowed"),
