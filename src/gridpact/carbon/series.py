@@ -6,14 +6,13 @@ ones. Stores carry what they hold from part to part, twice over where intensitie
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gridpact.carbon.checks import BALANCE_FLOOR_MW, BALANCE_RELATIVE, TracingError
+from gridpact.carbon.snapshots import named, start_text
 from gridpact.carbon.storage import EMPTY_MWH, Store, trace_with_stores
 from gridpact.carbon.tracing import Tracer
 from gridpact.errors import InputError, Problem
@@ -27,7 +26,13 @@ if TYPE_CHECKING:
 
     BoolArray = NDArray[np.bool_]
 
-_NUMBERED = re.compile(r"\Asnapshot (\d+)\b")
+__all__ = [
+    "StoreStates",
+    "TracedPart",
+    "gains_power",
+    "start_text",
+    "trace_series",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,33 +126,6 @@ def gains_power(trace: Trace) -> BoolArray:
     allowed = BALANCE_FLOOR_MW + BALANCE_RELATIVE * np.abs(flow.p_from_mw)
     gains: BoolArray = flow.p_from_mw + flow.p_to_mw < -allowed
     return gains
-
-
-def named(
-    error: InputError | TracingError, first: int, start_s: IntArray | None
-) -> InputError | TracingError:
-    """The same error with snapshots by their number in the series and by their start."""
-
-    def renumbered(text: str) -> str:
-        found = _NUMBERED.match(text)
-        if found is None:
-            return text
-        place = int(found[1])
-        start = "" if start_s is None else f" ({start_text(int(start_s[place]))})"
-        return f"snapshot {first + place}{start}{text[found.end() :]}"
-
-    if isinstance(error, InputError):
-        return InputError([Problem(renumbered(p.where), p.message) for p in error.problems])
-    return TracingError(renumbered(str(error)))
-
-
-def start_text(start_s: int) -> str:
-    """A time as files have it.
-
-    >>> start_text(1_465_423_200)
-    '2016-06-08T22:00:00Z'
-    """
-    return f"{datetime.fromtimestamp(start_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _same(one: FloatArray, other: FloatArray) -> BoolArray:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gridpact.carbon.checks import TracingError
+from gridpact.carbon.snapshots import named
 from gridpact.errors import InputError, Problem
 from gridpact.model.carbon import LoadKind, SolvedFlow, SourceKind, Trace
 
@@ -104,7 +106,10 @@ def trace_with_stores(
             *(values[t : t + 1] for values in (flow.p_source_mw, flow.p_load_mw)),
             *(values[t : t + 1] for values in (flow.p_from_mw, flow.p_to_mw)),
         )
-        parts.append(tracer.trace(one, intensity[t : t + 1]))
+        try:
+            parts.append(tracer.trace(one, intensity[t : t + 1]))
+        except (InputError, TracingError) as error:
+            raise named(error, t) from error
         for n, (source, load) in enumerate(places):
             taken_t = float(parts[-1].load_t_per_h[0, load]) * hours
             given_mwh = float(flow.p_source_mw[t, source]) * hours
@@ -170,7 +175,7 @@ def check_stores(stores: Sequence[Store], hours: float) -> None:
             if not 0.0 < getattr(store, name) <= 1.0:
                 message = f"{name} {getattr(store, name):g} is not allowed; allowed: 0 to 1"
                 problems.append(Problem(f"store {store.store_id}", message))
-        if not store.capacity_mwh > 0.0 or store.energy_mwh > store.capacity_mwh:
+        if not store.capacity_mwh > 0.0 or store.energy_mwh > store.capacity_mwh * (1 + ROUNDING):
             message = f"capacity_mwh {store.capacity_mwh:g} is not allowed; allowed: above 0 and"
             message = f"{message} not below energy_mwh, {store.energy_mwh:g}; correct one of them"
             problems.append(Problem(f"store {store.store_id}", message))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import pytest
 from gridpact.carbon import MeterPolicy, trace
 from gridpact.errors import InputError
 from gridpact.grid import load_network, nominal_load, power_flow
+from gridpact.inputs.flow_series import Intensities, parse_factor
 from gridpact.inputs.solved_flow import read_solved_flow
 from gridpact.inputs.solved_flow_grid import bus_place, flow_to_trace, nominal_generation
 from gridpact.inputs.solved_flow_imports import read_import_intensity
-from gridpact.inputs.flow_series import Intensities, parse_factor
 from gridpact.inputs.solved_flow_reference import Asked, load_flow_series
 from gridpact.model.carbon import FlowToTrace, LoadKind, SourceKind
 
@@ -207,6 +208,36 @@ def test_export_is_a_load(tmp_path: Path) -> None:
     assert 0.0075 < found.p_load_mw[0, export] < 0.008
     result = trace(found, np.array([0.9, 0.03]))
     assert result.bus_t_per_mwh[0, :2] == pytest.approx([0.03, 0.03], rel=1e-12)
+
+
+@pytest.mark.parametrize("short_circuit_mva", [10_000.0, 1.0])
+def test_carbon_is_kept_whatever_impedance_the_grid_beyond_has(
+    tmp_path: Path, short_circuit_mva: float
+) -> None:
+    """power-grid-model gives a source an impedance of its own, 10,000 MVA unless told otherwise.
+
+    It lowers the voltage and so raises the losses of the network. What it loses itself is beyond
+    the bus: the import is what arrives there, so nothing is missing, with it or without.
+    """
+    ideal = load_network(f"csv:{grid_folder(tmp_path)}", Path())
+    (grid,) = ideal.external_grids
+    own = replace(grid, short_circuit_mva=short_circuit_mva)
+    found = {}
+    for name, network in (("ideal", ideal), ("own", replace(ideal, external_grids=(own,)))):
+        flow = power_flow(network, *nominal_load(network))
+        solved = flow_to_trace(network, flow, nominal_generation(network))
+        traced = trace(solved, np.array([0.4, 0.0]))
+        arrives, loss = traced.flow.p_source_mw.sum(), (traced.flow.p_from_mw + traced.flow.p_to_mw)
+        assert arrives == pytest.approx(traced.flow.p_load_mw.sum() + loss.sum(), rel=1e-12)
+        assert abs(traced.residual_t_per_h[0]) < 1e-12 * traced.source_t_per_h.sum()
+        assert traced.bus_t_per_mwh[0, 0] == pytest.approx(0.4, rel=1e-14)
+        found[name] = flow.vm_pu[0, 0], loss.sum()
+    # R of rx_ratio 0.1 and P of 4 kW: what the voltage falls by.
+    r_pu = 0.1 / np.hypot(0.1, 1.0) / short_circuit_mva
+    fall = found["ideal"][0] - found["own"][0]
+    assert fall == pytest.approx(r_pu * 0.004, rel=0.1)
+    if short_circuit_mva == 1.0:
+        assert found["own"][1] > found["ideal"][1] * (1 + fall)
 
 
 def test_power_flows_that_cannot_be_traced(tmp_path: Path) -> None:
