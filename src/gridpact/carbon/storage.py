@@ -135,7 +135,7 @@ def _after(store: Store, taken_mwh: float, taken_t: float, given_mwh: float) -> 
 
 def _check_room(store: Store, taken_mwh: float, snapshot: int) -> None:
     """Refuse what no longer fits into a store."""
-    if taken_mwh > 0.0 and store.energy_mwh > store.capacity_mwh * (1 + ROUNDING):
+    if store.energy_mwh > store.capacity_mwh * (1 + ROUNDING):
         message = (
             f"holds {store.energy_mwh:g} MWh after taking {taken_mwh:g} MWh; allowed: up to its "
             f"capacity of {store.capacity_mwh:g} MWh; correct its schedule or its capacity_mwh"

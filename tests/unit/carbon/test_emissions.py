@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gridpact.carbon import FACTORS, CoalCurve, fuel_t_per_mwh
+from gridpact.carbon.emissions import FUEL_KG_PER_TJ
 from gridpact.errors import InputError
 
 
@@ -46,6 +47,38 @@ def test_factors_are_published_ones() -> None:
         assert 0.0 <= factor.direct_t_per_mwh < factor.lifecycle_t_per_mwh < 1.0, name
         assert factor.source.startswith("[IPCC14]")
     assert FACTORS["gas-combined-cycle"].direct_t_per_mwh == 0.370
+
+
+def test_factors_are_those_of_the_table() -> None:
+    """Direct and life cycle, g/kWh. Source: [IPCC14], table A.III.2, medians; direct 0 is ours."""
+    found = {
+        name: (round(1000 * factor.direct_t_per_mwh), round(1000 * factor.lifecycle_t_per_mwh))
+        for name, factor in FACTORS.items()
+    }
+    assert found == {
+        "coal": (760, 820),
+        "gas-combined-cycle": (370, 490),
+        "hydro": (0, 24),
+        "nuclear": (0, 12),
+        "pv-rooftop": (0, 41),
+        "pv-utility": (0, 48),
+        "wind-onshore": (0, 11),
+        "wind-offshore": (0, 12),
+    }
+
+
+def test_fuels_are_those_of_the_table() -> None:
+    """kg of CO2 per TJ of net heating value. Source: [IPCC06], volume 2, table 2.2, defaults."""
+    assert dict(FUEL_KG_PER_TJ) == {
+        "anthracite": 98_300,
+        "bituminous-coal": 94_600,
+        "sub-bituminous-coal": 96_100,
+        "lignite": 101_000,
+        "natural-gas": 56_100,
+        "diesel-oil": 74_100,
+        "fuel-oil": 77_400,
+        "peat": 106_000,
+    }
 
 
 def test_fuels() -> None:

@@ -257,9 +257,10 @@ def test_unknown_import_gives_bounds() -> None:
         trace_bounds(flow, high, low)
 
 
-def test_islands_are_traced_apart() -> None:
+@pytest.mark.parametrize("lines", [1, 2])
+def test_islands_are_traced_apart(lines: int) -> None:
     flow = solved(
-        [("a", "b", 1.0, -1.0), ("c", "d", 2.0, -2.0)],
+        [("a", "b", 1.0, -1.0), *[("c", "d", 2.0 / lines, -2.0 / lines)] * lines],
         [("g", "a", 1.0), ("h", "c", 2.0)],
         [("l", "b", 1.0), ("m", "d", 2.0)],
         buses=("alone", "a", "c"),
