@@ -20,7 +20,7 @@ import gridpact
 from gridpact.carbon import trace, trace_with_stores
 from gridpact.carbon.tracing import Tracer
 from gridpact.errors import InputError
-from gridpact.inputs import solved_flow_lines
+from gridpact.inputs import injections, solved_flow_lines
 from gridpact.model.carbon import SolvedFlow
 
 
@@ -93,6 +93,27 @@ def test_a_network_over_time(tmp_path: Path) -> None:
     assert rho[:2] == pytest.approx([1e-6, 2e-6], rel=1e-12)
     assert found.hours == 1.0
     assert np.abs(found.low.residual_t_per_h).max() < 1e-12
+
+
+def test_a_plant_that_rests_is_a_source_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every part, so that all parts are of one network; and all power and carbon is found."""
+    folder = tmp_path / "grid"
+    folder.mkdir()
+    loads = tmp_path / "loads.csv"
+    loads.write_text(TEXT, encoding="utf-8")
+    given = grid_folder(folder), {"import": 0.4, "generation": 0.1}
+    whole = gridpact.trace(*given, injections=loads)
+    monkeypatch.setattr(injections, "VALUES_AT_ONCE", 4)
+    parts = gridpact.trace(*given, injections=loads)
+    assert parts.sources.select("source", "p_mw").equals(whole.sources.select("source", "p_mw"))
+    sums = parts.snapshots
+    for unit in ("mw", "t_per_h"):
+        came = sums[f"generated_{unit}"] + sums[f"imported_{unit}"]
+        went = sums[f"consumed_{unit}"] + sums[f"exported_{unit}"] + sums[f"lost_{unit}"]
+        np.testing.assert_allclose(came, went, rtol=1e-9)
+    assert sums["lost_mw"].min() > 0.00009  # the shunt of 100 W
 
 
 def test_parts_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

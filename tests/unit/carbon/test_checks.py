@@ -44,6 +44,12 @@ def test_refused(values: dict[str, float], words: str) -> None:
         check_flow(changed(**values))
 
 
+def test_a_branch_that_feeds_both_its_buses_is_refused_though_they_balance() -> None:
+    flow = solved([("a", "b", -1.0, -0.9)], [], [("l", "a", 1.0), ("m", "b", 0.9)])
+    with pytest.raises(InputError, match="branch a-b-0: 1 MW flows into its from-bus, and more"):
+        check_flow(flow)
+
+
 def test_a_disconnected_load_is_a_bus_that_does_not_balance() -> None:
     flow = solved(
         [("a", "b", 1.0, -0.9)], [("g", "a", 1.0)], [("l", "b", 0.9), ("m", "alone", 0.2)]

@@ -146,6 +146,24 @@ def test_noise_below_a_milliwatt_is_no_flow() -> None:
 
 
 @pytest.mark.parametrize("lines", [1, 2])
+@pytest.mark.parametrize("mw", [2e-9, 1e-6, 1e-3])
+def test_whatever_is_above_a_milliwatt_flows(mw: float, lines: int) -> None:
+    """A few milliwatts and a kilowatt get an intensity alike, down the feeder and up."""
+    sent = [("a", "b", lines * mw, -lines * mw), *[("b", "c", mw, -mw)] * lines]
+    down = solved(sent, [("g", "a", lines * mw)], [("l", "c", lines * mw)], buses="abc")
+    up = solved(
+        [(a, b, -p, -q) for a, b, p, q in sent],
+        [("g", "c", lines * mw)],
+        [("l", "a", lines * mw)],
+        buses="abc",
+    )
+    for flow in (down, up):
+        result = trace(flow, np.array([0.7]))
+        assert result.bus_t_per_mwh[0].tolist() == pytest.approx([0.7] * 3, rel=1e-14)
+        assert result.branch_t_per_mwh[0].tolist() == pytest.approx([0.7] * (1 + lines), rel=1e-14)
+
+
+@pytest.mark.parametrize("lines", [1, 2])
 def test_flow_turns_between_snapshots(lines: int) -> None:
     """At night the grid feeds c through b, at noon c feeds all: each hour by its own direction."""
     night = solved(

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from tests.unit.carbon.test_series import INTENSITY, series
+from tests.unit.carbon.flows import solved, stacked
+from tests.unit.carbon.test_series import INTENSITY, parts_of, series
 
-from gridpact.carbon.series import TracedPart
+from gridpact.carbon.series import TracedPart, trace_series
 from gridpact.errors import StoreError
 from gridpact.reports.carbon_summary import CarbonSummary, summary_lines
 from gridpact.reports.carbon_tables import carbon_files, frames_of, snapshot_sums
@@ -86,6 +87,25 @@ def test_a_summary_is_the_same_in_parts_of_any_size() -> None:
     (store,) = found[0]["stores"]
     assert store["energy_mwh"] == pytest.approx(2 + 1.9 - 1.7 / 0.95, rel=1e-14)
     assert len(summary_lines(found[0])) == 1 + 7 + 6 + 2 + 1
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_gaining_branches_are_counted_over_all_parts(size: int) -> None:
+    flow = stacked(
+        [
+            solved([("a", "b", 10.0, -to)], [("g", "a", 10.0)], [("l", "b", to)])
+            for to in (10.5, 9.9, 10.2)
+        ]
+    )
+    summary = CarbonSummary(flow.network, 1.0)
+    e = np.full((3, 1), 0.4)
+    for part in trace_series(flow.network, parts_of(flow, e, e, size)):
+        summary.add(part)
+    found = summary.json("x.jsonl")
+    (gaining,) = found["gaining_branches"]
+    assert gaining == {"branch": "a-b-0", "snapshots": 2, "most_mw": pytest.approx(0.5)}
+    assert found["by_snapshot"]["gaining_branches"] == [1, 0, 1]
+    assert "1 branch gains power, kept as a negative loss: a-b-0 (0.5 MW)" in summary_lines(found)
 
 
 def test_bounds_are_shown_where_they_differ() -> None:

@@ -143,6 +143,12 @@ def test_a_long_series_is_drawn_day_by_day(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(stores.data[0]["y"]) == 3
 
 
+def test_a_day_without_any_value_has_no_mean() -> None:
+    values = np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, 5.0]])
+    found = carbon_page._means(values, np.array([0, 0, 1]))
+    np.testing.assert_array_equal(found, [[2.0, np.nan], [np.nan, 5.0]])
+
+
 def test_large_networks_are_drawn_by_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(carbon_page, "APART_MAX", 1)
     mix, intensity, _ = recorded(4, 2).figures()
