@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.unit.carbon.flows import dense, random_flow
+from tests.unit.carbon.flows import dense, random_flow, stacked
 
 from gridpact.carbon import Tracer, allocate, dense_shares, trace
-from gridpact.model.carbon import SolvedFlow
+from gridpact.carbon.series import trace_series
+from gridpact.model.carbon import FlowToTrace, SolvedFlow
 
 flows = st.builds(
     random_flow,
@@ -165,3 +166,38 @@ def test_allocation_leaves_nothing(flow: SolvedFlow, hours: float) -> None:
     exact = result.load_t_per_h[0] * hours * 1e12
     off = np.abs(np.array(allocation.load_ug) - exact)
     assert off.max() <= 2 + 1e-9 * exact.sum()
+
+
+@given(
+    flows,
+    st.lists(st.floats(0.01, 100.0), min_size=1, max_size=6),
+    st.integers(1, 6),
+    st.floats(0.0, 0.5),
+)
+def test_a_series_in_parts_of_any_size_is_one_batch(
+    flow: SolvedFlow, scales: list[float], size: int, width: float
+) -> None:
+    """Bounds too: each is the trace with its own intensities."""
+    scaled = [
+        replace(
+            flow,
+            **{
+                name: factor * getattr(flow, name)
+                for name in ("p_source_mw", "p_load_mw", "p_from_mw", "p_to_mw")
+            },
+        )
+        for factor in scales
+    ]
+    whole = stacked(scaled)
+    low = np.tile(some_intensity(flow), (len(scales), 1))
+    high = low + width
+    parts = (
+        FlowToTrace(stacked(scaled[first : first + size]), low[first:][:size], high[first:][:size])
+        for first in range(0, len(scales), size)
+    )
+    found = list(trace_series(flow.network, parts))
+    for side, e in (("low", low), ("high", high)):
+        expected = trace(whole, e)
+        for name in ("bus_t_per_mwh", "branch_t_per_mwh"):
+            joined = np.concatenate([getattr(getattr(part, side), name) for part in found])
+            np.testing.assert_array_equal(joined, getattr(expected, name))

@@ -31,7 +31,6 @@ KINDS = {
 TAKEN_AS = {SourceKind.IMPORT: LoadKind.EXPORT, SourceKind.STORE: LoadKind.CHARGING}
 """What a source of negative power is: back to the grid beyond, or into the store."""
 POLICIES = {"gross": MeterPolicy.GROSS, "net": MeterPolicy.NET}
-MISSING = "none of t_per_mwh, technology, curve is given"
 GIVES = ("t_per_mwh", "technology", "curve")
 
 
@@ -231,8 +230,8 @@ def flow_of(elements: Elements, powers: Powers) -> FlowToTrace:
         powers.from_mw,
         powers.to_mw,
     )
-    low = np.array([[source.low for source in elements.sources]] * len(load)).reshape(given.shape)
-    high = np.array([[source.high for source in elements.sources]] * len(load)).reshape(given.shape)
+    low = np.tile(np.array([source.low for source in elements.sources]), (len(load), 1))
+    high = np.tile(np.array([source.high for source in elements.sources]), (len(load), 1))
     for i, source in enumerate(elements.sources):
         if source.curve is not None:
             # At the power of the unit, whatever of it is behind a meter.

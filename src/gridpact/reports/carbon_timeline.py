@@ -217,7 +217,7 @@ def store_figure(
     data = []
     scale, unit = (1e-6, "MWh") if most.max(initial=0.0) >= 1e6 else (1 / WH_PER_KWH, "kWh")
     for place, number in enumerate(chosen):
-        colour = COLOURS[(place + 2) % DRAWN_MAX]
+        colour = COLOURS[(place + 3) % DRAWN_MAX]
         given = _held(timeline, names[number], g_per_kwh[:, number], colour, "%{y:.1f} g/kWh")
         held = scale * held_wh[:, number]
         below = _held(timeline, names[number], held, colour, f"%{{y:.4~g}} {unit}")

@@ -116,6 +116,32 @@ def test_a_plant_that_rests_is_a_source_all_the_same(
     assert sums["lost_mw"].min() > 0.00009  # the shunt of 100 W
 
 
+def examples(page: str, holding: str) -> list[str]:
+    """Blocks of a page of the documentation that hold some text."""
+    text = (Path(__file__).parents[3] / "docs" / page).read_text(encoding="utf-8")
+    blocks = text.split("```")[1::2]
+    return [block.partition("\n")[2] for block in blocks if holding in block]
+
+
+def test_the_documented_file(tmp_path: Path) -> None:
+    (text,) = examples("carbon.md", "gridpact-solved-flows-1")
+    path = tmp_path / "flows.jsonl"
+    path.write_text(text, encoding="utf-8")
+    found = gridpact.trace(path)
+    assert found.loads.filter(pl.col("load") == "a")["t_per_h"].to_list() == [0.4, 1.2 * 0.35]
+
+
+def test_the_documented_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "grid").mkdir()
+    grid_folder(tmp_path / "grid")
+    (tmp_path / "loads.csv").write_text(TEXT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (code,) = examples("python.md", "gridpact.trace(")
+    names: dict[str, Any] = {"gridpact": gridpact, "pl": pl}
+    exec(code, names)  # noqa: S102 - what readers would do
+    assert names["found"].snapshots.height == 3
+
+
 def test_parts_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = lines(tmp_path, charged_and_given())
     whole = gridpact.trace(path)

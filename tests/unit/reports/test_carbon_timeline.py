@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+from tests.unit.carbon.flows import solved, stacked
 from tests.unit.carbon.test_series import parts_of
 from tests.unit.carbon.test_storage import BATTERY, schedule
 
@@ -128,6 +129,19 @@ def test_the_snapshot_that_is_drawn_differs_most() -> None:
     assert record.one.first == 9
     assert record.one.start_s is not None
     assert record.one.start_s.tolist() == [9 * 3600]
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_of_snapshots_that_differ_alike_the_first_is_drawn(size: int) -> None:
+    hour = solved([("a", "b", 2.0, -2.0)], [("g", "a", 2.0), ("h", "b", 1.0)], [("l", "b", 3.0)])
+    flow = stacked([hour] * 4)
+    e = np.tile([0.5, 0.1], (4, 1))
+    record = CarbonRecord(flow.network, 1.0)
+    for part in trace_series(flow.network, parts_of(flow, e, e, size)):
+        record.add(part)
+    assert record.one is not None
+    assert record.one.first == 0
+    assert record.snapshots == 4
 
 
 def test_a_long_series_is_drawn_day_by_day(monkeypatch: pytest.MonkeyPatch) -> None:
