@@ -66,7 +66,6 @@ OPEN_MODULES = {
     "gridpact.pipeline.microgrid_run": "a run of microgrids, beside that of an auction",
     "gridpact.pipeline.microgrids": "a day of microgrids, beside that of an auction",
     "gridpact.carbon.outsourcing": "handing tracing out; needs scipy, tracing does not",
-    "gridpact.carbon.outsourcing.arbitration": "who is paid and who pays, for hosts",
     "gridpact.carbon.outsourcing.checks": "how far answers are apart",
     "gridpact.carbon.outsourcing.cloud": "computing in the clear, for data centres",
     "gridpact.carbon.outsourcing.curves": "nouns of masked curves",
@@ -130,6 +129,8 @@ OPEN_MODULES = {
     "gridpact.ledger.trees": "the trees over lists, and their proofs",
     "gridpact.sim.histories": "whether what clients saw could be",
     "gridpact.sim.replay": "playing what real validators recorded",
+    "gridpact.settlement.arbitration": "who is paid and who pays for traces handed out",
+    "gridpact.settlement.standings": "which providers are on the blacklist",
     "gridpact.settlement.score_parts": "what a score is made of",
     "gridpact.settlement.scores": "how scores move; settling money needs none of it",
 }

@@ -1,6 +1,7 @@
 """Money after metering: what each contract and each imbalance comes to, in exact integers.
 
-Scores of participants have a door of their own, `settlement.scores`.
+Scores of participants have a door of their own, `settlement.scores`; so have the fees of traces
+that are handed out, `settlement.arbitration`, and the providers' strikes, `settlement.standings`.
 """
 
 from gridpact.settlement.bills import NO_BILL, add_lines

@@ -30,10 +30,10 @@ from gridpact.carbon.outsourcing.cloud import solve_clear
 from gridpact.carbon.outsourcing.curves import MaskedCurves
 from gridpact.carbon.outsourcing.masks import Bits, Mask
 from gridpact.carbon.outsourcing.problem import Problem
-from gridpact.carbon.outsourcing.standings import Standings
 from gridpact.errors import invariant
 from gridpact.node.clouds import Provider, outsource
 from gridpact.node.clouds.protocol import frame, result_of, task_of
+from gridpact.settlement.standings import Standings
 from gridpact.studies.bench_tracing import feeder
 
 if TYPE_CHECKING:

@@ -21,7 +21,10 @@ from gridpact.carbon.outsourcing import (
     unmask_curves,
     unmask_solution,
 )
-from gridpact.carbon.outsourcing.arbitration import (
+from gridpact.carbon.outsourcing.checks import SAME, difference
+from gridpact.carbon.outsourcing.cloud import price_clear, solve_clear
+from gridpact.node.clouds.protocol import DeclinedError, ProtocolError, read_result, task_of
+from gridpact.settlement.arbitration import (
     CENTRE,
     Answered,
     Effect,
@@ -34,17 +37,14 @@ from gridpact.carbon.outsourcing.arbitration import (
     start,
     step,
 )
-from gridpact.carbon.outsourcing.checks import SAME, difference
-from gridpact.carbon.outsourcing.cloud import price_clear, solve_clear
-from gridpact.node.clouds.protocol import DeclinedError, ProtocolError, read_result, task_of
 
 if TYPE_CHECKING:
     from gridpact.carbon import CoalCurve
     from gridpact.carbon.outsourcing.masks import Bits, Mask
     from gridpact.carbon.outsourcing.problem import Problem
-    from gridpact.carbon.outsourcing.standings import Standings
     from gridpact.model.carbon import FloatArray
     from gridpact.node.clouds.provider import Provider
+    from gridpact.settlement.standings import Standings
 
 TIMEOUT_S = 60.0
 FEE = 1_000

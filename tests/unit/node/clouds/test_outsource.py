@@ -12,12 +12,12 @@ from tests.papers.test_sun23_tracing import CURVES, wang
 from tests.unit.carbon.flows import random_flow
 
 from gridpact.carbon.outsourcing import problem_of
-from gridpact.carbon.outsourcing.arbitration import CENTRE, GRID, Mode, Stage
 from gridpact.carbon.outsourcing.checks import difference
 from gridpact.carbon.outsourcing.cloud import solve_clear
 from gridpact.carbon.outsourcing.problem import Problem
-from gridpact.carbon.outsourcing.standings import Standings
 from gridpact.node.clouds import Outcome, Provider, Terms, outsource
+from gridpact.settlement.arbitration import CENTRE, GRID, Mode, Stage
+from gridpact.settlement.standings import Standings
 
 LIAR = str(Path(__file__).with_name("liar.py"))
 

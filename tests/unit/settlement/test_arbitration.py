@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gridpact.carbon.outsourcing.arbitration import (
+from gridpact.errors import InputError
+from gridpact.settlement.arbitration import (
     CENTRE,
     GRID,
     Answered,
@@ -25,7 +26,6 @@ from gridpact.carbon.outsourcing.arbitration import (
     start,
     step,
 )
-from gridpact.errors import InputError
 
 FEE, COST = 100, 501
 FIVE = ("I", "II", "III", "IV", "V")

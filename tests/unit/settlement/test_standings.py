@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from gridpact.carbon.outsourcing.standings import Standings
+from gridpact.settlement.standings import Standings
 
 
 def test_two_wrong_results_and_out_for_three_cycles() -> None:
