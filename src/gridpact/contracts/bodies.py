@@ -24,6 +24,7 @@ from gridpact.codec import (
     tagged_hash,
 )
 from gridpact.model import AccountMode, MicrogridBid, Phase, Quality, Side, SlotTariff
+from gridpact.model.trace_jobs import SUBSTATIONS_MAX, TraceRight, TraceSame, TraceTerms
 
 
 class Kind(IntEnum):
@@ -47,6 +48,11 @@ class Kind(IntEnum):
     CLEARING = 28
     READING = 30
     READING_BATCH = 31
+    TRACE_REQUEST = 41
+    TRACE_PACKAGE = 42
+    TRACE_RESULT = 43
+    TRACE_JUDGEMENT = 44
+    TRACE_RATES = 45
 
 
 class RegisterParticipant(Wire, frozen=True):
@@ -299,6 +305,51 @@ class BatchPayload(Wire, frozen=True):
 
     version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     readings: Annotated[list[SlotReading], Meta(min_length=1)]
+
+
+class RequestTrace(Wire, frozen=True):
+    """A job for providers who are not trusted; the sender is the grid company that pays."""
+
+    market: Name
+    """Whose clock its deadlines are of."""
+    terms: TraceTerms
+
+
+class SendPackage(Wire, frozen=True):
+    """A substation has packaged what it knows of its own part of the network."""
+
+    grid_company: Name
+    job: Natural
+    """Nonce of the request."""
+    package: Hash
+    """Of the encrypted package: load, P and Q, topology, r and x."""
+
+
+class SendResult(Wire, frozen=True):
+    """Who was hired has a result; the hash binds it before anybody compares."""
+
+    grid_company: Name
+    job: Natural
+    task: Hash
+    """Of what it was given."""
+    result: Hash
+
+
+class JudgeResults(Wire, frozen=True):
+    """What the sender's checks say of the results of its own job."""
+
+    job: Natural
+    same: Annotated[list[TraceSame], Meta(max_length=64)]
+    right: Annotated[list[TraceRight], Meta(max_length=32)]
+
+
+class PublishRates(Wire, frozen=True):
+    """What came of the sender's own job: hashes of the carbon rates and of each one's share."""
+
+    job: Natural
+    rates: Hash
+    shares: Annotated[list[Hash], Meta(min_length=1, max_length=SUBSTATIONS_MAX)]
+    """By substation, in the order of the request."""
 
 
 class Claim(Wire, frozen=True):

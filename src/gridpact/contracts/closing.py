@@ -12,6 +12,7 @@ from gridpact.contracts.money import BANK
 from gridpact.ledger import Account, Draft, Leg, Privacy, account_key, owner_of
 from gridpact.ledger.trees import leaf_hash, merkle_root
 from gridpact.model import Closure, Metering, Party, Phase, SlotState, Verdict
+from gridpact.model.trace_jobs import TraceJob
 
 _NAMING = ("participant", "party", "owner", "meter")
 """Fields of public bodies that name whom the transaction is about."""
@@ -43,6 +44,7 @@ def apply_close_account(
         or account.escrow_nano
         or _has_positions(present, member)
         or _is_awaited(draft, present, metering)
+        or _has_jobs(draft, member)
     ):
         return Verdict.ACCOUNT_IN_USE
     if account.available_nano:
@@ -96,6 +98,14 @@ def _is_awaited(draft: Draft, present: set[str], metering: Metering) -> bool:
     since = min(meter.since_phase for meter in metering.meters)
     slots = (draft.require(key, SlotState) for key in present if key.startswith("slot/"))
     return any(slot.phase < Phase.FINAL and slot.opened_phase >= since for slot in slots)
+
+
+def _has_jobs(draft: Draft, member: str) -> bool:
+    """Whether an open trace is the member's own, or may yet pay it or charge it."""
+    return any(
+        owner_of(key) == member or member in draft.require(key, TraceJob).terms.providers
+        for key in draft.group("tracing")
+    )
 
 
 def _leaving(draft: Draft, present: set[str], member: str) -> list[str]:

@@ -22,6 +22,7 @@ from gridpact.model import (
     SlotSeals,
     SlotState,
 )
+from gridpact.model.trace_jobs import TraceJob
 from gridpact.settlement import charged_wh, choose_readings, metered_net_wh
 
 
@@ -37,7 +38,7 @@ def money_residual_nano(state: State) -> int:
 
 
 def escrow_residual_nano(state: State) -> int:
-    """Escrow of all accounts minus what orders, seals, contracts and withdrawals hold."""
+    """Escrow of all accounts minus what orders, seals, contracts, withdrawals and jobs hold."""
     held = sum(
         account.escrow_nano
         for key in state.group("account")
@@ -56,6 +57,8 @@ def escrow_residual_nano(state: State) -> int:
             held -= value.escrow_nano if _slot_of(state, key).phase < Phase.CLEARED else 0
         elif isinstance(value, Agreement):
             held -= value.escrow_nano if _slot_of(state, key).phase < Phase.SETTLED else 0
+        elif isinstance(value, TraceJob):
+            held -= value.escrow_nano
         elif isinstance(value, Claim) and value.kind == Kind.WITHDRAW:
             held -= decode(MoneyPayload, value.payload).amount_nano
     return held

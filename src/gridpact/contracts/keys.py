@@ -24,6 +24,7 @@ from gridpact.model import (
     SlotState,
     SlotTariff,
 )
+from gridpact.model.trace_jobs import ProviderStanding, TraceJob
 
 CLOCK = "clock"
 OF_A_SLOT = frozenset({"seals", "orders", "contracts", "readings", "bids", "agreements"})
@@ -90,6 +91,21 @@ def endorsement_key(number: int) -> str:
     return f"endorsement/{number}"
 
 
+def open_job_key(grid_company: str, nonce: int) -> str:
+    """A trace that is handed out, until it ends."""
+    return f"tracing/{grid_company}/{nonce}"
+
+
+def ended_job_key(grid_company: str, nonce: int) -> str:
+    """The same from its end on; barriers no longer look at it."""
+    return f"traced/{grid_company}/{nonce}"
+
+
+def provider_key(provider: str) -> str:
+    """Strikes and blacklist of a provider of traces; absent until its first wrong result."""
+    return f"provider/{provider}"
+
+
 def _without_owner(key: str) -> str:
     what, _, rest = key.split("/", 2)
     return f"{what}/{rest}"
@@ -120,4 +136,7 @@ NAMESPACES = (
     Namespace("bids", SlotBid, Privacy.OWNED, _without_owner),
     Namespace("agreements", Agreement, Privacy.OWNED, _without_owner),
     Namespace("clearing", Clearing, Privacy.SEALED),
+    Namespace("tracing", TraceJob, Privacy.PUBLIC, _all_of_kind),
+    Namespace("traced", TraceJob, Privacy.PUBLIC),
+    Namespace("provider", ProviderStanding, Privacy.PUBLIC),
 )

@@ -17,6 +17,7 @@ from gridpact.contracts.genesis import Market
 from gridpact.contracts.keys import CLOCK, endorsement_key, slot_key, tariff_key
 from gridpact.contracts.sealing import end_revealing
 from gridpact.contracts.settling import all_have_reported, finalize_slot, settle_slot
+from gridpact.contracts.tracing_moves import move_jobs
 from gridpact.ledger import Draft
 from gridpact.model import (
     OPEN_PHASES,
@@ -111,6 +112,7 @@ def move_phase(call: Call, body: MovePhase, _: None) -> Verdict:
     if draft.entry(endorsement_key(body.number)) is not None:
         draft.delete(endorsement_key(body.number))
     draft.put(CLOCK, _clock_after(clock, body, starts, rules.places[body.market]))
+    move_jobs(draft, rules)
     steps_of_market = STEPS if market.bargain is None else BARGAIN_STEPS
     for start_s in starts:
         slot = draft.get(slot_key(market.market, start_s), SlotState)  # claims may have changed it

@@ -108,7 +108,8 @@ class Verdict(IntEnum):
     CURTAILMENT_WRONG = 53
     """More than the trade's energy, or a trade that was curtailed already."""
     ACCOUNT_IN_USE = 54
-    """The account owes money, or orders, contracts or readings of it are not final."""
+    """The account owes money, or orders, contracts or readings of it are not final, or a trace
+    that names it is open."""
 
     MECHANISM_WRONG = 55
     """An order in a market of bargains, or a bid in one of orders."""
@@ -148,6 +149,29 @@ class Verdict(IntEnum):
     CLEARING_FIRST_TRANSFERS_WRONG = 80
     DEPOSIT_SHORT = 90
     """A microgrid's deposit does not cover what the clearing may cost it."""
+
+    # 100 and above: traces that are handed out.
+    TRACE_TERMS_WRONG = 100
+    """A name twice or reserved, the grid company as its own provider, or a deadline that has
+    passed, is no slot start or does not come after the other."""
+    TRACE_ROLE_MISSING = 101
+    """Who is named as a provider or a substation does not hold that role."""
+    PROVIDER_BLACKLISTED = 102
+    """A provider named has given too many wrong results and is not back yet."""
+    UNKNOWN_TRACE_JOB = 103
+    """No such job is open, or it was requested after the last barrier."""
+    TRACE_STATE_WRONG = 104
+    """The job does not wait for this."""
+    NOT_ASKED = 105
+    """The job does not wait for this sender's."""
+    ALREADY_SENT = 106
+    """The job has this from the sender; what was sent first counts."""
+    JUDGEMENT_WRONG = 107
+    """Names a run that has no result, or says something a second time."""
+    JUDGEMENT_SHORT = 108
+    """Does not say enough to decide the next step."""
+    SHARES_WRONG = 109
+    """Not one share for each substation."""
 
 
 FIRST_RULE_VERDICT = Verdict.EXPIRED
