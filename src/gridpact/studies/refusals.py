@@ -68,6 +68,7 @@ from gridpact.studies.mutations import (
     pack,
     values_of,
 )
+from gridpact.studies.trace_specimens import TRACE_BODIES
 from gridpact.studies.workload import (
     DEPOSIT_NANO,
     MARKET,
@@ -323,6 +324,7 @@ class Scene:
             Kind.CURTAILMENT: {OPERATOR},
             Kind.READING: {METERING_OPERATOR, meter},
             Kind.READING_BATCH: {METERING_OPERATOR, meter},
+            **{kind: set() for kind in TRACE_BODIES},
         }
         return [
             (kind, sender)
@@ -523,6 +525,7 @@ def specimens(sender: str, next_phase: int) -> list[Intent]:
             ReportReading(MARKET, start_of(DELIVERED), POOR, meter_of(POOR)),
             ReadingPayload(LATEST_VERSION + 1, Quality.ESTIMATED, 500, 0),
         ),
+        *(Intent(sender, kind, body) for kind, body in TRACE_BODIES.items()),
     ]
 
 

@@ -26,6 +26,7 @@ from gridpact.contracts.bodies import (
     Deposit,
     Endorsement,
     GrantRole,
+    JudgeResults,
     Kind,
     MoneyPayload,
     MovePhase,
@@ -34,14 +35,18 @@ from gridpact.contracts.bodies import (
     PlaceBid,
     PlaceOrder,
     ProposeClearing,
+    PublishRates,
     ReadingPayload,
     RegisterMeter,
     RegisterParticipant,
     ReportBatch,
     ReportReading,
+    RequestTrace,
     RevealOrder,
     RotateKey,
     SealOrder,
+    SendPackage,
+    SendResult,
     SetTariff,
     SlotReading,
     Withdraw,
@@ -115,6 +120,18 @@ from gridpact.model import (
     TieRule,
 )
 from gridpact.model.microgrids import Storage, Turbine
+from gridpact.model.trace_jobs import (
+    ProviderStanding,
+    TraceJob,
+    TraceMode,
+    TraceNeed,
+    TracePayment,
+    TraceRight,
+    TraceRun,
+    TraceSame,
+    TraceState,
+    TraceTerms,
+)
 
 CHAIN, SALT = b"\x11" * 32, b"\x22" * 32
 PUBLIC_KEY, SIGNING_KEY = crypto_sign_seed_keypair(b"\x33" * 32)
@@ -139,6 +156,18 @@ AGREEMENT = Agreement(
     sales=[Flow("bob", 500, 340_000)],
     purchases=[Flow("sun", 3_000, 360_000)],
     escrow_nano=720_000_000,
+)
+
+TERMS = TraceTerms(
+    first_start_s=SLOT,
+    slots=4,
+    substations=["north", "south"],
+    providers=["cloud-1", "cloud-2", "cloud-3"],
+    mode=TraceMode.DOUBLE,
+    fee_nano=1_000_000_000,
+    centre_cost_nano=5_000_000_000,
+    packages_by_s=SLOT + 3_600,
+    results_by_s=SLOT + 7_200,
 )
 
 BODIES: dict[Kind, tuple[Wire, Wire | None]] = {
@@ -196,6 +225,11 @@ BODIES: dict[Kind, tuple[Wire, Wire | None]] = {
         ReportReading("lv1", SLOT, "ann", "ann.meter"),
         ReadingPayload(2, Quality.ESTIMATED, 250, 0),
     ),
+    Kind.TRACE_REQUEST: (RequestTrace("lv1", TERMS), None),
+    Kind.TRACE_PACKAGE: (SendPackage("dso", 12, HASH), None),
+    Kind.TRACE_RESULT: (SendResult("dso", 12, HASH, KEY), None),
+    Kind.TRACE_JUDGEMENT: (JudgeResults(12, [TraceSame(0, 1, 0)], [TraceRight(1, 1)]), None),
+    Kind.TRACE_RATES: (PublishRates(12, HASH, [HASH, KEY]), None),
 }
 
 STRUCTS: dict[str, tuple[Wire, Callable[[], dict[str, bytes]]]] = {}
@@ -307,6 +341,30 @@ BILL = Bill(
 case(BILL)
 case(CreditNote(HASH, -222_000_000, BILL))
 case(Closure(12, HASH))
+case(
+    TraceJob(
+        market="lv1",
+        terms=TERMS,
+        requested_phase=3,
+        packaged_phase=5,
+        ended_phase=0,
+        state=TraceState.AGAIN,
+        need=TraceNeed.RESULTS,
+        due_s=SLOT + 10_800,
+        escrow_nano=10_000_000_000,
+        packages=[HASH, KEY],
+        runs=[TraceRun("cloud-1", HASH, KEY, 0), TraceRun("cloud-2", b"", b"", 1)],
+        same=[TraceSame(0, 1, 0)],
+        right=[TraceRight(1, 1)],
+        steps=4,
+        payments=[TracePayment("grid", "cloud-1", 1_000_000_000)],
+        strikes=["cloud-2"],
+        stands=-1,
+        rates=b"",
+        shares=[HASH],
+    )
+)
+case(ProviderStanding(1, 19_679))
 case(Claim(Kind.DEPOSIT, TIME_MS, encode(Deposit("ann", TIME_MS)), encode(MoneyPayload(1, ""))))
 case(Endorsement([[b"val-1", encode(MovePhase("lv1", 7, Phase.CLOSED, SLOT, 1, SLOT))]]))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+import trace_rows
 from bargain_rows import MARKET_OF_BARGAINS, clearings, microgrids, open_bargains
 from gridpact.codec import Wire, decode, encode, sha256
 from gridpact.contracts import Application, Candidate
@@ -135,6 +136,7 @@ def world() -> Bench:
     bench.accept(sealed(bench, "dan", SHUT_S), *(sealed(bench, "ann", SEALED_S) for _ in "abc"))
     bench.accept(bench.phase(Phase.CLOSED, first_s=SHUT_S, market=SEALED))
     open_bargains(bench)
+    trace_rows.open_traces(bench, pass_barrier)
     return bench
 
 
@@ -659,6 +661,11 @@ TABLE: list[tuple[str, list[Row]]] = [
     ("clearing", clearings(row(Kind.CLEARING), Odd(1), AUDITOR, OPERATOR, OPEN_S)),
     ("reading", reports()),
     ("reading_batch", batches()),
+    ("trace_request", trace_rows.requests(row(Kind.TRACE_REQUEST), AUDITOR)),
+    ("trace_package", trace_rows.packages(row(Kind.TRACE_PACKAGE), AUDITOR)),
+    ("trace_result", trace_rows.results(row(Kind.TRACE_RESULT), AUDITOR)),
+    ("trace_judgement", trace_rows.judgements(row(Kind.TRACE_JUDGEMENT), AUDITOR)),
+    ("trace_rates", trace_rows.rates(row(Kind.TRACE_RATES), AUDITOR)),
 ]
 
 

@@ -33,6 +33,11 @@ IMMEDIATE = {
     Kind.CLEARING,
     Kind.READING,
     Kind.READING_BATCH,
+    Kind.TRACE_REQUEST,
+    Kind.TRACE_PACKAGE,
+    Kind.TRACE_RESULT,
+    Kind.TRACE_JUDGEMENT,
+    Kind.TRACE_RATES,
 }
 
 

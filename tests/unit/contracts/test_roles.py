@@ -14,6 +14,7 @@ from gridpact.ledger.envelope import Envelope
 from gridpact.model import Certificate, Phase, Role, Side, Verdict
 from gridpact.node import SimulatedKeys
 from ledger_bench import MARKET, METERING, SLOT, Bench, Signed, genesis_with
+from trace_rows import TRACE_BODIES
 
 OPEN_TO: dict[Kind, set[Role]] = {
     Kind.REGISTER_PARTICIPANT: {Role.OPERATOR},
@@ -34,12 +35,16 @@ OPEN_TO: dict[Kind, set[Role]] = {
     Kind.CLEARING: {Role.OPERATOR, Role.VALIDATOR},
     Kind.READING: {Role.METER, Role.METERING_OPERATOR},
     Kind.READING_BATCH: {Role.METER, Role.METERING_OPERATOR},
+    Kind.TRACE_REQUEST: {Role.GRID_COMPANY},
+    Kind.TRACE_PACKAGE: {Role.SUBSTATION},
+    Kind.TRACE_RESULT: {Role.CLOUD_PROVIDER, Role.GRID_COMPANY},
+    Kind.TRACE_JUDGEMENT: {Role.GRID_COMPANY},
+    Kind.TRACE_RATES: {Role.GRID_COMPANY},
 }
 """As in docs/transactions.md."""
 ORDER = OrderPayload(Side.BID, 200_000, 1, 200_000, 0)
 MICROGRID = bids_of()["ann"]
 CERTIFICATE = Certificate(b"", b"", b"", b"", b"", [], [], [], [])
-
 WRITERS: dict[Kind, Callable[[Bench, str], Signed]] = {
     Kind.REGISTER_PARTICIPANT: lambda bench, sender: bench.register(f"of-{sender}", sender=sender),
     Kind.REGISTER_METER: lambda bench, sender: bench.meter("ann", f"m-{sender}", sender=sender),
@@ -61,6 +66,10 @@ WRITERS: dict[Kind, Callable[[Bench, str], Signed]] = {
     Kind.CLEARING: lambda bench, sender: bench.clearing(CERTIFICATE, sender=sender),
     Kind.READING: lambda bench, sender: bench.reading("ann", sender=sender),
     Kind.READING_BATCH: lambda bench, sender: bench.batch("ann", [1], sender=sender),
+    **{
+        kind: lambda bench, sender, kind=kind, body=body: bench.write(sender, kind, body)
+        for kind, body in TRACE_BODIES.items()
+    },
 }
 
 

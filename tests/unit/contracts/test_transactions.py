@@ -14,6 +14,7 @@ from gridpact.ledger.envelope import Envelope, Transaction, signing_digest
 from gridpact.model import Certificate, Side, Verdict
 from gridpact.node import SimulatedKeys
 from ledger_bench import MARKET, SLOT, Bench, genesis_with
+from trace_rows import TRACE_BODIES
 
 BODY = PlaceOrder(MARKET, SLOT)
 PAYLOAD = OrderPayload(Side.BID, 200_000, 1, 200_000, 0)
@@ -144,6 +145,7 @@ def bodies() -> dict[Kind, Wire]:
         bench.clearing(Certificate(b"", b"", b"", b"", b"", [], [], [], [])),
         bench.reading("ann"),
         bench.batch("ann", [1, -1]),
+        *(bench.write("ann", kind, body) for kind, body in TRACE_BODIES.items()),
     ]
     read = [bench.application.readable(raw) for raw, _ in transactions]
     return {Kind(t.envelope.kind): t.body for t in read if isinstance(t, Transaction)}
