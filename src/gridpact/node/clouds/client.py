@@ -23,7 +23,15 @@ from gridpact.carbon.outsourcing import (
 )
 from gridpact.carbon.outsourcing.checks import SAME, difference
 from gridpact.carbon.outsourcing.cloud import price_clear, solve_clear
-from gridpact.node.clouds.protocol import DeclinedError, ProtocolError, read_result, task_of
+from gridpact.codec import sha256
+from gridpact.node.clouds.protocol import (
+    DeclinedError,
+    ProtocolError,
+    Task,
+    frame,
+    read_result,
+    task_of,
+)
 from gridpact.settlement.arbitration import (
     CENTRE,
     Answered,
@@ -40,6 +48,7 @@ from gridpact.settlement.arbitration import (
 
 if TYPE_CHECKING:
     from gridpact.carbon import CoalCurve
+    from gridpact.carbon.outsourcing.curves import CurveMask
     from gridpact.carbon.outsourcing.masks import Bits, Mask
     from gridpact.carbon.outsourcing.problem import Problem
     from gridpact.model.carbon import FloatArray
@@ -76,21 +85,30 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judge:
+class AnswerJudge:
+    """The grid company's own checks."""
+
     problem: Problem
     clear: tuple[FloatArray, FloatArray]
     """Coal and carbon per energy: three products a unit, so they are simply worked out again."""
 
     def same(self, one: Answer, other: Answer) -> bool:
+        """The double check."""
         return same_answer(one, other)
 
     def right(self, answer: Answer) -> bool:
+        """The residual check, and the curves once more."""
         coal, carbon = self.clear
         return (
             difference(answer.coal_t_per_mwh, coal) <= SAME
             and difference(answer.t_per_mwh, carbon) <= SAME
             and is_right(self.problem, answer.x_mw, secrets.token_bytes)
         )
+
+
+def judge_of(problem: Problem, units: Sequence[tuple[CoalCurve, float]]) -> AnswerJudge:
+    """The checks of one snapshot's answers; curves are checked by working them out again."""
+    return AnswerJudge(problem, price_clear(*_parted(units)))
 
 
 async def outsource(
@@ -113,13 +131,13 @@ async def outsource(
         InputError: names, amounts or powers that are not allowed.
     """
     terms = terms or Terms()
-    curves, p_mw = [curve for curve, _ in units], np.array([p for _, p in units], dtype=np.float64)
-    judge = _Judge(problem, price_clear(curves, p_mw))
+    judge = judge_of(problem, units)
 
     async def ask(name: str) -> Answered[Answer] | NotAnswered:
         if name == CENTRE:
-            return Answered(name, Answer(solve_clear(problem), *judge.clear))
-        answer = await _asked(problem, curves, p_mw, providers[name], terms)
+            return Answered(name, computed(problem, units))
+        reply = await hire(problem, units, providers[name], terms)
+        answer = None if reply is None else reply.opened()
         return NotAnswered(name) if answer is None else Answered(name, answer)
 
     able = [name for name in providers if standings.may_hire(name, cycle)]
@@ -140,29 +158,56 @@ async def outsource(
     return Outcome(job, payments, strikes, standings)
 
 
-async def _asked(
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back from a provider, still under its cover."""
+
+    task: Task
+    data: bytes
+    mask: Mask
+    curve_mask: CurveMask
+
+    @property
+    def hashes(self) -> tuple[bytes, bytes]:
+        """SHA-256 of the task as it was sent and of what came back: what a ledger anchors."""
+        return sha256(frame(self.task)), sha256(self.data)
+
+    def opened(self) -> Answer | None:
+        """The answer with its cover taken off; None when the provider declined.
+
+        Of an answer that is no result of the right shape and of finite numbers nothing remains but
+        NaN, which is the same as nothing: such a provider is wrong, also against itself.
+        """
+        try:
+            solution, coal, carbon = read_result(self.data, self.task)
+            costs = unmask_curves(coal, carbon, self.curve_mask)
+            return Answer(unmask_solution(solution, self.mask), *costs)
+        except DeclinedError:
+            return None
+        except (ProtocolError, MaskError):
+            nothing = np.full(1, np.nan)
+            return Answer(nothing, nothing, nothing)
+
+
+async def hire(
     problem: Problem,
-    curves: Sequence[CoalCurve],
-    p_mw: FloatArray,
+    units: Sequence[tuple[CoalCurve, float]],
     provider: Provider,
     terms: Terms,
-) -> Answer | None:
-    """What a provider answers, with the cover taken off; None when it did not answer.
-
-    Of an answer that is no result of the right shape and of finite numbers nothing remains but
-    NaN, which is the same as nothing: such a provider is wrong, also against itself.
-    """
+) -> Reply | None:
+    """Have a provider work on fresh masks; None when nothing came in time."""
+    curves, p_mw = _parted(units)
     mask = terms.draw(problem, secrets.token_bytes)
     masked_curves, curve_mask = mask_curves(curves, p_mw, secrets.token_bytes)
     task = task_of(secrets.randbits(32), mask_problem(problem, mask), masked_curves)
     data = await provider.ask(task, terms.timeout_s)
-    if data is None:
-        return None
-    try:
-        solution, coal, carbon = read_result(data, task)
-        return Answer(unmask_solution(solution, mask), *unmask_curves(coal, carbon, curve_mask))
-    except DeclinedError:
-        return None
-    except (ProtocolError, MaskError):
-        nothing = np.full(1, np.nan)
-        return Answer(nothing, nothing, nothing)
+    return None if data is None else Reply(task, data, mask, curve_mask)
+
+
+def computed(problem: Problem, units: Sequence[tuple[CoalCurve, float]]) -> Answer:
+    """What the grid company's own data centre computes in the clear."""
+    return Answer(solve_clear(problem), *price_clear(*_parted(units)))
+
+
+def _parted(units: Sequence[tuple[CoalCurve, float]]) -> tuple[list[CoalCurve], FloatArray]:
+    return [curve for curve, _ in units], np.array([p for _, p in units], dtype=np.float64)
