@@ -64,6 +64,7 @@ OPEN_MODULES = {
     "gridpact.inputs.microgrid_days": "days of microgrids, which need numpy where scenarios do not",
     "gridpact.model.microgrid_day": "nouns of a day of microgrids",
     "gridpact.pipeline.microgrid_run": "a run of microgrids, beside that of an auction",
+    "gridpact.pipeline.outsourced": "a trace handed out; needs scipy, runs do not",
     "gridpact.pipeline.microgrids": "a day of microgrids, beside that of an auction",
     "gridpact.carbon.outsourcing": "handing tracing out; needs scipy, tracing does not",
     "gridpact.carbon.outsourcing.checks": "how far answers are apart",

@@ -17,6 +17,7 @@ from gridpact.cli import (
     market,
     network,
     network_faults,
+    outsource,
     personal,
     replay,
     run,
@@ -72,6 +73,7 @@ for module in (
     replay,
     study,
     trace,
+    outsource,
 ):
     module.register(app)
 

@@ -65,9 +65,9 @@ def explain_failure(error: BaseException) -> int:
         sys.stderr.write(f"error: {error}\n")
         return EXIT_FAILED_CHECK
     if isinstance(error, ModuleNotFoundError) and _is_extra(error.name):
-        sys.stderr.write(
-            f"error: this command needs {error.name}: install it with pip install 'gridpact[run]'\n"
-        )
+        extras = "run,outsourcing" if str(error.name).startswith("scipy") else "run"
+        remedy = f"install it with pip install 'gridpact[{extras}]'"
+        sys.stderr.write(f"error: this command needs {error.name}: {remedy}\n")
         return EXIT_BAD_INPUT
     if isinstance(error, BrokenPipeError):
         # Whoever read our output has enough; keep Python from complaining when it flushes.
@@ -78,7 +78,7 @@ def explain_failure(error: BaseException) -> int:
 
 def _is_extra(name: str | None) -> bool:
     root = (name or "").partition(".")[0]
-    return root in {"numba", "numpy", "plotly", "polars", "power_grid_model", "tzdata"}
+    return root in {"numba", "numpy", "plotly", "polars", "power_grid_model", "scipy", "tzdata"}
 
 
 def _say_nothing(done: int, total: int) -> None:

@@ -172,6 +172,17 @@ class Reply:
         """SHA-256 of the task as it was sent and of what came back: what a ledger anchors."""
         return sha256(frame(self.task)), sha256(self.data)
 
+    @property
+    def declined(self) -> bool:
+        """Whether the provider says that it does not do the task: as good as no answer."""
+        try:
+            read_result(self.data, self.task)
+        except DeclinedError:
+            return True
+        except ProtocolError:
+            return False
+        return False
+
     def opened(self) -> Answer | None:
         """The answer with its cover taken off; None when the provider declined.
 
