@@ -112,6 +112,7 @@ OPEN_MODULES = {
     "gridpact.node.clouds": "providers who are not trusted",
     "gridpact.node.clouds.client": "asking and judging by themselves, for jobs on a ledger",
     "gridpact.node.clouds.protocol": "what goes to a provider, for those who weigh it",
+    "gridpact.node.clouds.worker": "serving as a provider, for those who lie",
     "gridpact.node.cometbft": "CometBFT, for those who ask whether it is installed",
     "gridpact.node.devnet": "networks of validators on one machine",
     "gridpact.node.door": "engines in other processes",

@@ -71,8 +71,9 @@ class TracingDesk:
         for name, role in roles.items():
             body = RegisterParticipant(name, keys.pair(name)[0], 0)
             agreed = ParticipantPayload(keys.secret(name), AccountMode.PREPAID, 0)
+            granted = GrantRole(name, int(role), 1, 0)  # type: ignore[arg-type]
             sent.append(desk.by_operator(Kind.REGISTER_PARTICIPANT, body, agreed))
-            sent.append(desk.by_operator(Kind.GRANT_ROLE, GrantRole(name, int(role), 1, 0)))  # type: ignore[arg-type]
+            sent.append(desk.by_operator(Kind.GRANT_ROLE, granted))
         if deposit_nano:
             paid = MoneyPayload(deposit_nano, "for tracing")
             sent.append(desk.by_operator(Kind.DEPOSIT, Deposit(GRID_COMPANY, 0), paid))
