@@ -2,8 +2,8 @@
 
 Method: two grid companies, two substations and four providers do sensible, senseless and forbidden
 things at random; the bench draws the auditor's sums after every block. The same transactions are
-then merged in other orders inside each phase and must come to the same state. In scripted jobs what
-the chain pays is held against the pure machine. Broken twins show that the properties would notice.
+then merged in other orders inside each phase, cut into other blocks, and must come to the same
+state. In scripted jobs what the chain pays is held against the pure machine. Broken twins show that the properties would notice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from itertools import combinations
+from itertools import combinations, pairwise
 from random import Random
 
 import pytest
@@ -161,17 +161,32 @@ def replayed(seed: int, chance: Random | None) -> Outcome:
     told = {}
     for segment in lived.segments:
         row = segment if chance is None else merged(segment, chance)
-        candidates = []
-        for raw, sealed in row:
-            transaction = application.readable(raw)
-            assert isinstance(transaction, Transaction)
-            candidates.append(Candidate(transaction, sealed, b"", False))
-        raws = [raw for raw, _ in row]
-        proposal = Proposal(FORMAT_VERSION, application.height + 1, 0, application.last_hash, raws)
-        result = application.finalize_block(proposal, candidates)
-        application.commit(result)
-        told |= {each.transaction: Verdict(each.verdict) for each in result.receipts}
+        for block in blocks(row, chance):
+            candidates = []
+            for raw, sealed in block:
+                transaction = application.readable(raw)
+                assert isinstance(transaction, Transaction)
+                candidates.append(Candidate(transaction, sealed, b"", False))
+            proposal = Proposal(
+                FORMAT_VERSION,
+                application.height + 1,
+                0,
+                application.last_hash,
+                [raw for raw, _ in block],
+            )
+            result = application.finalize_block(proposal, candidates)
+            application.commit(result)
+            told |= {each.transaction: Verdict(each.verdict) for each in result.receipts}
     return application.state_map.root, told
+
+
+def blocks(row: list[Signed], chance: Random | None) -> list[list[Signed]]:
+    """The row cut at random into blocks; in one piece without chance."""
+    if chance is None or not row:
+        return [row]
+    cuts = sorted(chance.choices(range(len(row) + 1), k=chance.randrange(4)))
+    ends = [0, *cuts, len(row)]
+    return [row[first:last] for first, last in pairwise(ends)]
 
 
 def merged(segment: list[Signed], chance: Random) -> list[Signed]:
@@ -299,3 +314,10 @@ def test_a_broken_twin_is_caught(twin: Callable[[Patch], None], monkeypatch: Pat
     twin(monkeypatch)
     chance = Random(1)
     assert any(replayed(seed, None) != replayed(seed, chance) for seed in SEEDS)
+
+
+def test_money_that_is_not_posted_is_noticed(monkeypatch: Patch) -> None:
+    """A job that says that it holds nothing, while the account still does."""
+    monkeypatch.setattr(tracing_moves, "_legs", lambda *_: [])
+    with pytest.raises(AssertionError, match="escrow"):
+        TraceBench().play({PROVIDERS[0]: "R", PROVIDERS[1]: "R"})

@@ -151,6 +151,7 @@ def _result(file: str, behaviours: list[str], done: OutsourcedRun) -> dict[str, 
     names = job.terms.providers
     return {
         "file": file,
+        "job": done.key,
         "providers": dict(zip(names, behaviours, strict=True)),
         "steps": [
             {
@@ -206,7 +207,9 @@ def _print(shown: dict[str, object]) -> None:
     typer.echo(f"sum of all accounts {shown['sum_of_accounts_nano']} nano")
     loads, losses = shown["load_t_per_h"], shown["loss_t_per_h"]
     typer.echo(f"carbon of loads {loads:.6f} t/h, of losses {losses:.6f} t/h")
-    typer.echo(f"check it with: gridpact audit {shown['folder']}")
+    folder = shown["folder"]
+    typer.echo(f"check it with: gridpact audit {folder}")
+    typer.echo(f"prove it with: gridpact prove {folder} --state {shown['job']} -o job.proof")
 
 
 def _cell(name: str, value: object) -> str:

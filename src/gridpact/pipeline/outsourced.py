@@ -105,6 +105,8 @@ class Seen:
 class OutsourcedRun:
     """What a job came to."""
 
+    key: str
+    """Of the job in the state, for proofs."""
     job: TraceJob
     steps: tuple[Seen, ...]
     right: tuple[bool | None, ...]
@@ -358,6 +360,7 @@ class _Play:
         }
         answers = [self.answers.get(place) for place in range(len(job.runs))]
         return OutsourcedRun(
+            key=ended_job_key(GRID_COMPANY, self.number),
             job=job,
             steps=tuple(self.steps),
             right=tuple(None if one is None else judge.right(one) for one in answers),

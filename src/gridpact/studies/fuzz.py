@@ -64,7 +64,8 @@ NEVER_MET = {
     *(verdict for verdict in Verdict if verdict >= Verdict.MECHANISM_WRONG),
 }
 """Not a refusal; needs ten thousand waiting from one sender; two that barriers decide; those of
-bargains, which have a fuzzer of their own (`fuzz --certificates`) and no market here."""
+bargains, which have a fuzzer of their own (`fuzz --certificates`) and no market here; those of
+traces that are handed out, whose parties are not here."""
 
 _SAME = {(verdict, verdict) for verdict in Verdict} | {(Verdict.NONCE_USED, Verdict.BAD_SIGNATURE)}
 """(at the door, in a block) that agree. The door does not spend a check of a signature on a nonce

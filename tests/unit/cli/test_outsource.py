@@ -17,6 +17,13 @@ def test_a_job_and_its_audit(tmp_path: Path) -> None:
     audit = call("audit", out)
     assert audit.code == 0
     assert "audit ok" in audit.out
+    proof = tmp_path / "job.proof"
+    proved = call("prove", out, "--state", "traced/grid-company/1", "-o", proof)
+    root = proved.out.split("--root ")[1].split()[0]
+    verified = call("verify", proof, "--root", root, "--json")
+    assert verified.json["value"]["payments"] == [
+        {"payer": "grid", "payee": f"cloud-{i}", "amount_nano": 10**9} for i in (1, 2)
+    ]
     again = call("outsource", written(tmp_path, FLOW), "--out", out)
     assert again.code == 2
     assert "is not empty" in again.err
