@@ -3,7 +3,8 @@
 Method: two grid companies, two substations and four providers do sensible, senseless and forbidden
 things at random; the bench draws the auditor's sums after every block. The same transactions are
 then merged in other orders inside each phase, cut into other blocks, and must come to the same
-state. In scripted jobs what the chain pays is held against the pure machine. Broken twins show that the properties would notice.
+state. In scripted jobs what the chain pays is held against the pure machine. Broken twins show that
+the properties would notice.
 """
 
 from __future__ import annotations
