@@ -264,17 +264,18 @@ def test_senders_commute_inside_a_phase(seed: int) -> None:
 letters = st.text("RRUVW-", min_size=2, max_size=2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(
     st.lists(letters, min_size=1, max_size=5),
     st.sampled_from("RRR-"),
     st.sampled_from(TraceMode),
+    st.lists(st.sampled_from(["UR", "VR", "WR", "UV", "VW"]), max_size=3),
 )
 def test_the_chain_does_what_the_machine_says(
-    answers: list[str], centre: str, mode: TraceMode
+    answers: list[str], centre: str, mode: TraceMode, close: list[str]
 ) -> None:
     script = dict(zip(PROVIDERS, answers, strict=False)) | {CENTRE: centre}
-    assert_as_the_machine(TraceBench(), script, mode)
+    assert_as_the_machine(TraceBench(), script, mode, tuple(close))
 
 
 # Broken twins

@@ -44,6 +44,7 @@ from gridpact.settlement.arbitration import (
     Pay,
     Stage,
     Strike,
+    exposure,
     start,
     step,
 )
@@ -61,8 +62,6 @@ _STATES = {
     Stage.ACCEPTED: TraceState.ACCEPTED,
     Stage.TIMED_OUT: TraceState.NO_RESULT,
 }
-_FEES_MAX = {TraceMode.DOUBLE: 5, TraceMode.RESIDUAL: 1}
-"""Most right results that the grid company may have to pay: two of I, two of II, one of III."""
 
 
 class Now(NamedTuple):
@@ -88,7 +87,7 @@ class Verdicts(NamedTuple):
 
 def escrow_nano(terms: TraceTerms) -> int:
     """Most that a job can cost the grid company."""
-    return _FEES_MAX[terms.mode] * terms.fee_nano + terms.centre_cost_nano
+    return exposure(_MODES[terms.mode], terms.fee_nano, terms.centre_cost_nano)
 
 
 def cycle_of(clock: Clock) -> int:

@@ -30,7 +30,7 @@ from gridpact.contracts.bodies import (
     SendResult,
 )
 from gridpact.contracts.keys import ended_job_key, open_job_key, provider_key
-from gridpact.errors import invariant
+from gridpact.errors import InvariantError, invariant
 from gridpact.files import write_atomically
 from gridpact.ledger import Account, account_key, system_key
 from gridpact.model.trace_jobs import (
@@ -55,7 +55,7 @@ from gridpact.pipeline.packages import (
     sealed_to,
 )
 from gridpact.pipeline.tracing_desk import GRID_COMPANY, SLOT_S, TracingDesk, genesis_of_trace
-from gridpact.settlement.arbitration import CENTRE
+from gridpact.settlement.arbitration import CENTRE, Mode, exposure
 
 if TYPE_CHECKING:
     from gridpact.carbon.outsourcing.problem import Problem as Equations
@@ -183,8 +183,8 @@ class _Play:
 
     async def run(self) -> OutsourcedRun:
         desk, terms = self.desk, self.terms
-        fees = 5 if terms.mode is TraceMode.DOUBLE else 1
-        held = fees * terms.fee_nano + terms.centre_cost_nano
+        mode = Mode.DOUBLE if terms.mode is TraceMode.DOUBLE else Mode.RESIDUAL
+        held = exposure(mode, terms.fee_nano, terms.centre_cost_nano)
         await desk.open([p.substation for p in self.packages], list(self.providers), held)
         self.number = desk.wallet.next_nonce(GRID_COMPANY)
         await desk.send([(GRID_COMPANY, Kind.TRACE_REQUEST, self._request())])
@@ -288,8 +288,9 @@ class _Play:
         for place, reply in self.replies.items():
             if place not in self.answers:
                 answer = reply.opened()
-                invariant(answer is not None, "who declines anchors nothing")
-                self.answers[place] = answer if answer is not None else self.answers[0]
+                if answer is None:
+                    raise InvariantError("who declines has anchored something")
+                self.answers[place] = answer
         answers = self.answers
         known = {(each.one, each.other) for each in job.same}
         tried = {each.run for each in job.right}

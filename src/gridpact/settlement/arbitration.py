@@ -41,6 +41,9 @@ GRID = "grid"
 CENTRE = "data-centre"
 """Its own data centre: an account, and a name in events that no provider may have."""
 
+_RESULTS_MAX = {"double-check": 5, "residual": 1}
+"""Most right results that the grid may have to pay: two of I, two of II, one of III."""
+
 A = TypeVar("A")
 A_contra = TypeVar("A_contra", contravariant=True)
 
@@ -138,6 +141,11 @@ class Job(Generic[A]):
 
 
 Step = tuple[Job[A], tuple[Effect, ...]]
+
+
+def exposure(mode: Mode, fee: int, centre_cost: int) -> int:
+    """Most that a job can cost the grid, its own data centre included; in the unit of the fees."""
+    return _RESULTS_MAX[mode] * fee + centre_cost
 
 
 def start(mode: Mode, providers: Sequence[str], fee: int, centre_cost: int) -> Step[A]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from gridpact.studies.lying_clouds import command_of
 FLOW = random_flow(4, 12, 8, acyclic=True)
 FACTORS = [0.1 + 0.1 * i for i in range(len(FLOW.network.source_ids))]
 SEED = 3
+LIAR = Path(__file__).parents[1] / "node" / "clouds" / "liar.py"
 
 
 def run(
@@ -34,7 +36,12 @@ def run(
     done = outsource_on_ledger(
         FLOW,
         FACTORS,
-        [command_of(behaviour) for behaviour in behaviours],
+        [
+            (sys.executable, str(LIAR), behaviour)
+            if behaviour in ("refuses", "crash")
+            else command_of(behaviour)
+            for behaviour in behaviours
+        ],
         3,
         folder,
         JobTerms(mode, 100, 501, timeout_s),
@@ -110,6 +117,14 @@ def test_the_data_centre_decides_between_liars(tmp_path: Path) -> None:
         **{f"cloud-{i}": -167 for i in (1, 2, 3)},
     }
     assert_carbon(done)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("behaviour", ["refuses", "crash"])
+def test_who_declines_or_dies_anchors_nothing(behaviour: str, tmp_path: Path) -> None:
+    done = run(tmp_path, behaviour, "honest", "honest")
+    assert [(run.absent, bool(run.result)) for run in done.job.runs] == [(1, 0), (0, 1), (0, 1)]
+    assert not done.standings
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from gridpact.settlement.arbitration import (
     Pay,
     Stage,
     Strike,
+    exposure,
     start,
     step,
 )
@@ -293,6 +294,16 @@ def test_colluders_win_the_double_check_and_lose_the_residual_one() -> None:
     assert play(script, Mode.RESIDUAL)[0].stands == "R"
 
 
+def test_the_exposure_is_met_and_not_passed() -> None:
+    """The data centre's result lies between all three, which differ: all are right. That it is not
+    passed is part of the property below."""
+    script = {"I": "UU", "II": "VV", "III": "W", CENTRE: "R"}
+    _, money, _, _ = play(script, providers=FIVE[:3], judge=Letters("UR", "VR", "WR"))
+    assert -money[GRID] == exposure(Mode.DOUBLE, FEE, COST)
+    _, money, _, _ = play({CENTRE: "R"}, Mode.RESIDUAL, ())
+    assert -money[GRID] == exposure(Mode.RESIDUAL, 0, COST)
+
+
 def test_a_late_answer_changes_nothing() -> None:
     job, _ = start(Mode.DOUBLE, FIVE, FEE, COST)
     job, effects = step(job, NotAnswered("I"), Letters())
@@ -321,14 +332,18 @@ def test_refusals(providers: tuple[str, ...], fee: int, cost: int, where: str) -
     st.lists(st.text("RRUVW-", min_size=2, max_size=2), min_size=0, max_size=5),
     st.sampled_from("RRR-"),
     st.sampled_from(Mode),
+    st.lists(st.sampled_from(["UR", "VR", "WR", "UV", "VW"]), max_size=3),
 )
 def test_money_is_kept_and_who_answered_right_pays_nothing(
-    answers: list[str], centre: str, mode: Mode
+    answers: list[str], centre: str, mode: Mode, close: list[str]
 ) -> None:
-    """With any answers: sums are zero (in `play`); who was always right neither pays nor is struck,
+    """With any answers, close ones among them: the grid pays no more than its exposure. When none
+    are close: sums are zero (in `play`); who was always right neither pays nor is struck,
     as long as the others do not agree on what is wrong; who never answered neither gains nor pays;
     and where somebody did not answer, nobody pays more than the fee of a third."""
     script = dict(zip(FIVE, answers, strict=False)) | {CENTRE: centre}
+    _, money, _, _ = play(script, mode, FIVE[: len(answers)], Letters(*close))
+    assert -money.get(GRID, 0) <= exposure(mode, FEE, COST)
     job, money, struck, hired = play(script, mode, FIVE[: len(answers)])
     for name in hired:
         given_letters = script[name][: hired.count(name)]
