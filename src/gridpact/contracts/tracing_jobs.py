@@ -25,7 +25,7 @@ from gridpact.contracts.bodies import (
 from gridpact.contracts.call import Call, slots_of_range
 from gridpact.contracts.genesis import Market
 from gridpact.contracts.keys import CLOCK, open_job_key, party_key
-from gridpact.contracts.tracing_moves import cycle_of, escrow_nano, standings_of, verdicts_of
+from gridpact.contracts.tracing_moves import cycle_of, escrow_nano, standings_of, replayed
 from gridpact.ledger import Account, Draft, Leg, account_key
 from gridpact.model import Clock, Party, Role, Verdict
 from gridpact.model.trace_jobs import (
@@ -148,7 +148,7 @@ def judge_results(call: Call, body: JudgeResults, _: None) -> Verdict:
         return Verdict.UNKNOWN_TRACE_JOB
     if job.need is not TraceNeed.JUDGEMENT:
         return Verdict.TRACE_STATE_WRONG
-    if verdicts_of(job).judged:
+    if replayed(job).judged:
         return Verdict.ALREADY_SENT
     same, right = [*job.same, *body.same], [*job.right, *body.right]
     named = {*chain.from_iterable((each.one, each.other) for each in same)}
@@ -162,7 +162,7 @@ def judge_results(call: Call, body: JudgeResults, _: None) -> Verdict:
     ):
         return Verdict.JUDGEMENT_WRONG
     judged = replace(job, same=same, right=right)
-    if not verdicts_of(judged).judged:
+    if not replayed(judged).judged:
         return Verdict.JUDGEMENT_SHORT
     call.draft.put(open_job_key(call.sender, body.job), judged)
     return Verdict.ACCEPTED

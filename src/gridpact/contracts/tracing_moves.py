@@ -76,7 +76,7 @@ class Now(NamedTuple):
     cycle: int
 
 
-class Verdicts(NamedTuple):
+class Replayed(NamedTuple):
     """How far the arbitration comes with what is noted."""
 
     job: Job[int]
@@ -152,7 +152,7 @@ def advance(job: TraceJob, now: Now) -> TraceJob:
         case TraceNeed.RESULTS if late or not any(map(_is_open, job.runs)):
             gone = [replace(run, absent=1) if _is_open(run) else run for run in job.runs]
             return _arbitrated(replace(job, runs=gone), now)
-        case TraceNeed.JUDGEMENT if verdicts_of(job).judged:
+        case TraceNeed.JUDGEMENT if replayed(job).judged:
             return _arbitrated(job, now)
         case TraceNeed.JUDGEMENT if late:
             return _ended(_paid_unjudged(job), TraceState.NOT_JUDGED, now)
@@ -163,7 +163,7 @@ def advance(job: TraceJob, now: Now) -> TraceJob:
     return job
 
 
-def verdicts_of(job: TraceJob) -> Verdicts:
+def replayed(job: TraceJob) -> Replayed:
     """What the arbitration says of all runs that are over."""
     terms, judge = job.terms, _Anchored(job)
     machine: Job[int]
@@ -178,9 +178,9 @@ def verdicts_of(job: TraceJob) -> Verdicts:
         try:
             machine, more = step(machine, event, judge)
         except _UnjudgedError:
-            return Verdicts(machine, effects, judged=False)
+            return Replayed(machine, effects, judged=False)
         effects += more
-    return Verdicts(machine, effects, judged=True)
+    return Replayed(machine, effects, judged=True)
 
 
 class _UnjudgedError(Exception):
@@ -211,7 +211,7 @@ class _Anchored:
 def _arbitrated(job: TraceJob, now: Now) -> TraceJob:
     """Carry out what the arbitration says now: hires, payments, strikes, or the end."""
     while True:
-        said = verdicts_of(job)
+        said = replayed(job)
         job = _carried_out(job, said.effects[job.steps :], now)
         if not said.judged:
             return replace(job, need=TraceNeed.JUDGEMENT, due_s=_later(job, now))
