@@ -25,7 +25,7 @@ from gridpact.contracts.bodies import (
 from gridpact.contracts.call import Call, slots_of_range
 from gridpact.contracts.genesis import Market
 from gridpact.contracts.keys import CLOCK, open_job_key, party_key
-from gridpact.contracts.tracing_moves import cycle_of, escrow_nano, standings_of, replayed
+from gridpact.contracts.tracing_moves import cycle_of, escrow_nano, replayed, standings_of
 from gridpact.ledger import Account, Draft, Leg, account_key
 from gridpact.model import Clock, Party, Role, Verdict
 from gridpact.model.trace_jobs import (
