@@ -72,7 +72,6 @@ OPEN_MODULES = {
     "gridpact.carbon.outsourcing.curves": "nouns of masked curves",
     "gridpact.carbon.outsourcing.masks": "nouns of masks",
     "gridpact.carbon.outsourcing.problem": "nouns of equations",
-    "gridpact.carbon.outsourcing.standings": "who is on the blacklist",
     "gridpact.carbon.series": "many snapshots part by part, beside tracing of arrays",
     "gridpact.consensus.configuration": "who votes with which weight",
     "gridpact.consensus.frames": "messages on a link",

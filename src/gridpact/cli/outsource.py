@@ -55,8 +55,8 @@ def outsource(
     Example: `gridpact outsource flow.json --providers honest,zeros,honest --out out/traced`, then
     `gridpact audit out/traced`
     """
-    from gridpact.carbon import MeterPolicy
-    from gridpact.inputs.solved_flow_reference import load_flow_to_trace, parse_factor
+    from gridpact.inputs.flow_series import Intensities, parse_factor
+    from gridpact.inputs.solved_flow_reference import Asked, load_flow_series
     from gridpact.model.trace_jobs import TraceMode
     from gridpact.pipeline.outsourced import JobTerms, outsource_on_ledger
     from gridpact.studies.lying_clouds import command_of
@@ -65,7 +65,11 @@ def outsource(
     _refuse(behaviours, mode, substations, fee, centre_cost, timeout_s)
     target = _target(out)
     factors = dict(parse_factor(text) for text in factor or [])
-    found = load_flow_to_trace(file, factors, MeterPolicy.GROSS)
+    series = load_flow_series(file, Asked(), Intensities(factors, None))
+    if series.many:
+        message = f"{file} has several snapshots, and one is handed out; give a file of one"
+        raise InputError([Problem("FILE", message)])
+    found = next(series.parts)
     done = outsource_on_ledger(
         found.flow,
         _intensities(found.flow, found.low_t_per_mwh, found.high_t_per_mwh),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.unit.cli.small_run import call
+from tests.unit.inputs.flow_lines import lines, snapshot
 from tests.unit.inputs.test_solved_flow import FLOW, changed, written
 
 
@@ -64,3 +65,11 @@ def test_an_interval_is_no_intensity(tmp_path: Path) -> None:
     done = call("outsource", written(tmp_path, flow), "--out", tmp_path / "traced")
     assert done.code == 2
     assert "source grid" in done.err
+
+
+def test_of_several_snapshots_none_is_chosen(tmp_path: Path) -> None:
+    series = lines(tmp_path, [snapshot(0, 0.5, 0.0), snapshot(1, 0.5, 0.0)])
+    done = call("outsource", series, "--out", tmp_path / "traced")
+    assert done.code == 2
+    assert "has several snapshots, and one is handed out" in done.err
+    assert not (tmp_path / "traced").exists()
