@@ -5,7 +5,7 @@ COMETBFT := v0.38.25
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED := $(INSTALL) --constraint constraints.txt
 SEEDS ?= 0:200
-.PHONY: demo test lint check bench fuzz kill chaos sim golden cometbft constraints clean
+.PHONY: demo test lint check bench fuzz explore kill chaos sim golden cometbft constraints clean
 
 demo: .venv/.run          ## one trading day: ledger, settlement, report in out/demo
 	$(BIN)/gridpact run --out out/demo --replace $(ARGS)
@@ -19,6 +19,8 @@ bench: .venv/.run         ## speed, with the naive baseline timed in the same ru
 	$(BIN)/gridpact bench $(ARGS)
 fuzz: .venv/.run          ## broken bytes at every door
 	$(BIN)/gridpact fuzz --count 100000 $(ARGS)
+explore: .venv/.test     ## properties with other examples each time; `make test` repeats its own
+	$(BIN)/python -m pytest tests/properties tests/unit --hypothesis-profile=random $(ARGS)
 kill: .venv/.run          ## a writer killed at random moments, then audited
 	$(BIN)/gridpact kill --rounds 200 $(ARGS)
 chaos: .venv/.run         ## faults on real validators; ARGS="--engine weighted-raft --rounds 20"

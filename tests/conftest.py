@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# The first call of compiled code takes seconds, so single examples have no deadline.
-settings.register_profile("gridpact", deadline=None)
+# The first call of compiled code takes seconds, so single examples have no deadline. A test run is
+# the same for everybody; `make explore` draws other examples each time.
+settings.register_profile("gridpact", deadline=None, derandomize=True)
+settings.register_profile("random", deadline=None)
 settings.load_profile("gridpact")
 
 SKIPS_FAIL = os.environ.get("GRIDPACT_REQUIRE_SERVICES") == "1"

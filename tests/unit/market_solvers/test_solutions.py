@@ -20,7 +20,7 @@ from gridpact.market.solvers import (
 from gridpact.market.solvers import solve as solving
 from gridpact.market.solvers.programme import alone
 from gridpact.market.solvers.solution import columns_of, is_good, rows_of, scales
-from gridpact.market.solvers.solve import by_clarabel, by_piqp, structured
+from gridpact.market.solvers.solve import GAP_LAST, by_clarabel, by_piqp, structured
 from gridpact.market.solvers.sparse import Piqp, form_of
 from gridpact.model.microgrids import Column, MicrogridBid, MicrogridTerms, Turbine
 
@@ -39,7 +39,7 @@ def test_plans_keep_all_rules_and_duals_prove_them_best(window: Window) -> None:
         assert (found.plan_kwh >= solved.lower).all()
         assert (found.plan_kwh <= solved.upper).all()
         assert found.missing_kwh <= 1e-9 * energy
-        assert -1e-9 <= found.gap <= 1e-8
+        assert -1e-9 <= found.gap <= GAP_LAST
         assert found.dual_residual <= 1e-3 * price
         assert found.costs.sum() >= found.bounds.sum() - 1e-9 * price * energy
 
@@ -85,15 +85,17 @@ def rounded_bounds(solved: Programme, found: Solution) -> np.ndarray:
 @example(standin())
 @example((terms_of(1), [bid_of([9], [0], flow_wh=5, content_wh=(0, 20, 0, 20))]))
 def test_rounded_duals_still_prove_the_optimum(window: Window) -> None:
-    """Within 1e-6 of the turnover, of all together and of each alone."""
+    """Within 1e-6 of the turnover, of all together and of each alone, and of what rounding costs:
+    a column has at most two duals, so its price moves by 1e-9 at most, over all of its energy."""
     programme = programme_of(*window)
     price, energy = scales(programme)
+    rounding = 1e-9 * np.abs(programme.upper).sum(axis=(1, 2)) + 1e-9 * price * energy
     found = solve_together(programme)
     unproved = found.cost - rounded_bounds(programme, found).sum()
-    assert unproved <= 1e-6 * found.turnovers.sum() + 1e-9 * price * energy
+    assert unproved <= 1e-6 * found.turnovers.sum() + rounding.sum()
     apart = solve_alone(programme)
     each = apart.costs.sum(axis=1) - rounded_bounds(alone(programme), apart)
-    assert (each <= 1e-6 * apart.turnovers + 1e-9 * price * energy).all()
+    assert (each <= 1e-6 * apart.turnovers + rounding).all()
 
 
 def test_what_can_be_missing_counts_in_whole_wh_as_in_certificates() -> None:

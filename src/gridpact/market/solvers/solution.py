@@ -194,10 +194,10 @@ def scales(programme: Programme) -> tuple[float, float]:
     return float(prices.max()), float(energies.max())
 
 
-def is_good(programme: Programme, solution: Solution) -> bool:
+def is_good(programme: Programme, solution: Solution, gap: float = GAP_MAX) -> bool:
     """Whether a solution is within the tolerances; one with NaN is not."""
     _, energy = scales(programme)
-    return solution.gap <= GAP_MAX and solution.missing_kwh <= MISSING_MAX * energy
+    return solution.gap <= gap and solution.missing_kwh <= MISSING_MAX * energy
 
 
 def good_each(programme: Programme, solution: Solution) -> NDArray[np.bool_]:

@@ -26,6 +26,9 @@ STRUCTURED = "structured"
 GAP_AIM = 1e-10
 MISSING_AIM = 1e-10
 """What the interior point method stops at: as tight as doubles reach on a hundred microgrids."""
+GAP_LAST = 1e-6
+"""What the tightest may have when none is good: where next to nothing costs next to nothing,
+doubles end before. Replicas check the certificate all the same."""
 
 
 def solve_together(programme: Programme) -> Solution:
@@ -102,6 +105,9 @@ def _first_good(
         attempts.append(solver(programme))
         if is_good(programme, attempts[-1]):
             return attempts[-1]
+    tightest = min(attempts, key=lambda attempt: attempt.gap)
+    if is_good(programme, tightest, GAP_LAST):
+        return tightest
     raise SolveError(attempts)
 
 
