@@ -34,6 +34,7 @@ MARKET_OF_BARGAINS = Market(
     1,
     0,
     BargainRules(10**6, 1_000_000, 200_000, [BargainWeight("max", 0)]),
+    None,
 )
 EVENING = SlotTariff(900_000, 70_000, 20_000, "north", DAY)
 WEIGHTS = {"max": 0, "ned": 1, "sun": 1}

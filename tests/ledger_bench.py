@@ -1,8 +1,8 @@
 """A chain in memory, to be played by tests: members sign, blocks are made, state lies open.
 
 It drives `Application` the way a host does, without disk, processes or clock. After every block
-it checks what must hold always: money and escrow add up, energy balances in every slot, and the
-root is that of a tree built anew from all entries.
+it checks what must hold always: money and escrow add up, energy balances in every slot, so does
+carbon, and the root is that of a tree built anew from all entries.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import msgspec
 from gridpact.codec import Wire, sha256
 from gridpact.contracts.application import Application, BlockResult, Candidate, Unreadable
 from gridpact.contracts.bodies import (
+    AllotMemberCarbon,
+    AllotSlotCarbon,
     BatchPayload,
     BidPayload,
     CancelOrder,
@@ -25,6 +27,7 @@ from gridpact.contracts.bodies import (
     Deposit,
     GrantRole,
     Kind,
+    MemberCarbonPayload,
     MoneyPayload,
     MovePhase,
     OrderPayload,
@@ -45,6 +48,7 @@ from gridpact.contracts.bodies import (
     Withdraw,
     order_commitment,
 )
+from gridpact.contracts.carbon_balance import carbon_residuals
 from gridpact.contracts.conservation import energy_residual_wh, unbalanced
 from gridpact.contracts.genesis import (
     APP_VERSION,
@@ -77,6 +81,7 @@ from gridpact.model import (
     Certificate,
     Contract,
     CreditNote,
+    MemberCarbon,
     MicrogridBid,
     Order,
     Party,
@@ -85,6 +90,7 @@ from gridpact.model import (
     Role,
     Seal,
     Side,
+    SlotCarbon,
     SlotContracts,
     SlotOrders,
     SlotReadings,
@@ -117,6 +123,8 @@ DAY = "2023-11-14"
 TARIFF = SlotTariff(300_000, 80_000, 20_000, "north", DAY)
 """Import 0.30, export 0.08, network fee 0.02 per kWh."""
 KWH = 1_000
+CONNECTIONS = b"\xc0" * 32
+"""Hash of who is connected where, which nobody reads here."""
 SEAL_SALT = b"\x5e" * 32
 """Of the sealed orders that tests reveal."""
 UNIT = 10**9
@@ -158,8 +166,10 @@ def genesis_with(
         network="",
         previous=b"",
         markets=[
-            Market(MARKET, LENGTH_S, tie, orders_per_slot, sealed_deposit_nano, None),
-            Market(OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot, other_deposit_nano, None),
+            Market(MARKET, LENGTH_S, tie, orders_per_slot, sealed_deposit_nano, None, None),
+            Market(
+                OTHER_MARKET, OTHER_LENGTH_S, tie, orders_per_slot, other_deposit_nano, None, None
+            ),
         ],
         parties=[GenesisParty(party, keys.pair(party)[0], int(role)) for party, role in everybody],
         validators=[Validator(party, 1) for party in VALIDATORS],
@@ -369,6 +379,31 @@ class Bench:
         payload = CurtailmentPayload([CurtailedTrade(*cut) for cut in cuts])
         return self.write(sender, Kind.CURTAILMENT, Curtail(MARKET, slot_s, submitted_ms), payload)
 
+    def member_carbon(
+        self,
+        participant: str,
+        *parts: MemberCarbon,
+        sender: str = OPERATOR,
+        first_s: int = SLOT,
+        submitted_ms: int = 0,
+        market: str = MARKET,
+    ) -> Signed:
+        """A member's part of consecutive slots."""
+        body = AllotMemberCarbon(market, first_s, participant, submitted_ms)
+        return self.write(sender, Kind.MEMBER_CARBON, body, MemberCarbonPayload(list(parts)))
+
+    def slot_carbon(
+        self,
+        *slots: SlotCarbon,
+        sender: str = OPERATOR,
+        first_s: int = SLOT,
+        submitted_ms: int = 0,
+        market: str = MARKET,
+    ) -> Signed:
+        """Sums of consecutive slots, which make the members' parts count."""
+        body = AllotSlotCarbon(market, first_s, list(slots), CONNECTIONS, submitted_ms)
+        return self.write(sender, Kind.SLOT_CARBON, body)
+
     def batch(
         self,
         owner: str,
@@ -515,7 +550,7 @@ class Bench:
     def check(self) -> None:
         """What must hold after every block."""
         state = self.application.state
-        found = unbalanced(state)
+        found = unbalanced(state) + carbon_residuals(state)
         for key, entry in state.entries.items():
             if isinstance(entry.value, SlotState):
                 _, market, start_s = key.split("/")

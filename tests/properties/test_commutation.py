@@ -1,11 +1,11 @@
 """Inside a phase, transactions of different senders commute.
 
 Method: whole days of five members, two operators, two price authorities, meters and metering
-operators are signed once, with open orders and with sealed ones. Then each phase's transactions are
-merged at random, every sender's own in their order, and the whole row is cut into blocks anywhere,
-also across phases. Market root, verdicts, postings, bills and events must be the same for every
-order, every cut, any header time, height and engine. Broken twins of the rules show that the
-property would notice.
+operators are signed once, with open orders and with sealed ones, up to their carbon. Then each
+phase's transactions are merged at random, every sender's own in their order, and the whole row is
+cut into blocks anywhere, also across phases. Market root, verdicts, postings, bills and events must
+be the same for every order, every cut, any header time, height and engine. Broken twins of the
+rules show that the property would notice.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from random import Random
 import msgspec
 import pytest
 
+from carbon_bench import IMPORT_MG_PER_KWH, part, sums, with_carbon
 from gridpact.codec import decode, sha256
 from gridpact.contracts import Application, Candidate, claims, clearing, readings, sealing, settling
 from gridpact.contracts.bodies import GrantRole, Kind, OrderPayload, RotateKey
@@ -31,6 +32,7 @@ from gridpact.model import (
     AccountMode,
     BillLine,
     LineKind,
+    MemberCarbon,
     Phase,
     Quality,
     Reading,
@@ -69,12 +71,14 @@ PARTIES = [
 ]
 DEPOSIT = UNIT // 50
 GENESIS = {
-    (tie, sealed): genesis_with(
-        SimulatedKeys(7),
-        tie=tie,
-        orders_per_slot=2,
-        parties=PARTIES,
-        sealed_deposit_nano=DEPOSIT * sealed,
+    (tie, sealed): with_carbon(
+        genesis_with(
+            SimulatedKeys(7),
+            tie=tie,
+            orders_per_slot=2,
+            parties=PARTIES,
+            sealed_deposit_nano=DEPOSIT * sealed,
+        )
     )
     for tie in TieRule
     for sealed in (False, True)
@@ -114,8 +118,11 @@ class DayWriter:
         self.seed = sort.seed
         self.sealed = sort.sealed
         self.chance = Random(sort.seed)
+        self.chance_of_carbon = Random(sort.seed)
         self.seals: dict[int, list[tuple[str, int, OrderPayload]]] = defaultdict(list)
         """(member, nonce, order) of what may be revealed, by slot."""
+        self.parts: dict[int, list[MemberCarbon]] = {}
+        """Everybody's carbon, by slot."""
         self.segments: list[Segment] = []
         self.waiting: Segment = []
 
@@ -225,6 +232,48 @@ class DayWriter:
                 net_wh = [chance.choice([-400, 0, 90]) for _ in range(chance.choice([1, 2]))]
                 self.send(bench.batch(owner, net_wh, version=version, sender=METERING))
 
+    def parts_of_carbon(self, first_s: int) -> None:
+        """Late readings, and parts in two versions of two operators."""
+        bench, chance = self.bench, self.chance_of_carbon
+        operators = (OPERATOR, SECOND)
+        parts = []
+        for owner in MEMBERS[:4]:
+            load_wh = chance.choice([0, 120, 500])
+            mine = part(load=(load_wh, load_wh * IMPORT_MG_PER_KWH))
+            parts.append(mine)
+            seen_wh = load_wh + (chance.random() < 0.1)
+            meter = f"{owner}.meter"
+            self.send(
+                bench.reading(owner, seen_wh, sender=meter, version=60, slot_s=first_s),
+                *(
+                    bench.member_carbon(
+                        owner, told, sender=sender, first_s=first_s, submitted_ms=time
+                    )
+                    for told, sender, time in zip(
+                        (part(load=(load_wh + 1, 1)), mine),
+                        chance.sample(operators, 2),
+                        (0, chance.choice([1, 1, 1, 0])),
+                        strict=True,
+                    )
+                ),
+            )
+        self.parts[first_s] = parts
+
+    def sums_of_carbon(self, first_s: int) -> None:
+        """Two operators' sums of which both would fit, and two that do not add up."""
+        bench, chance = self.bench, self.chance_of_carbon
+        parts, operators = self.parts[first_s], (OPERATOR, SECOND)
+        drawn_wh = sum(each.load_wh for each in parts)
+        for sender, lost_wh in zip(operators, (0, 5), strict=True):
+            lost = (lost_wh, lost_wh * IMPORT_MG_PER_KWH)
+            good = sums(parts, drawn_wh + lost_wh, lost=lost)
+            torn = msgspec.structs.replace(good, lost_ug=good.lost_ug + 1)
+            for told in (good, torn):
+                time = chance.randrange(3)
+                self.send(
+                    bench.slot_carbon(told, sender=sender, first_s=first_s, submitted_ms=time)
+                )
+
     def changes(self) -> None:
         """What waits for the next barrier beside the trading."""
         bench, chance = self.bench, self.chance
@@ -318,11 +367,14 @@ def day(sort: Sort) -> list[Segment]:
     writer.batches((2, 3))
     writer.phase(Phase.METERED)
     writer.reports(SLOT, (2, 3), MEMBERS)
+    writer.send(writer.bench.member_carbon("ann", part(), sender=SECOND))  # too early
     writer.orders(NEXT)
     writer.phase(Phase.SETTLED)
     writer.reports(SLOT, (3, 4, 5), MEMBERS[:4])
+    writer.parts_of_carbon(SLOT)
     writer.phase(Phase.CLOSED, NEXT)
     writer.reports(SLOT, (6,), MEMBERS[:2])
+    writer.sums_of_carbon(SLOT)
     writer.reports(NEXT, (1,), MEMBERS[:1])  # not delivered
     writer.reveals(NEXT, 0.7)
     writer.phase(Phase.FINAL)
@@ -336,6 +388,8 @@ def day(sort: Sort) -> list[Segment]:
     writer.phase(Phase.METERED, NEXT)
     writer.phase(Phase.SETTLED, NEXT)
     writer.reports(NEXT, (3,), MEMBERS[2:4])
+    writer.parts_of_carbon(NEXT)
+    writer.sums_of_carbon(NEXT)
     writer.phase(Phase.FINAL, NEXT)
     return writer.segments
 
@@ -429,12 +483,19 @@ def test_the_days_are_worth_permuting() -> None:
     ends: set[int] = set()
     lines: set[LineKind] = set()
     shown: set[Verdict] = set()
+    allotted = 0
     for sort in DAYS:
         outcome = as_written(sort)
         endings = [sha256(segment[-1][0]) for segment in day(sort)]
         barriers = 15 if sort.sealed else 13
         assert [outcome.verdicts[ending] for ending in endings] == [[Verdict.ACCEPTED]] * barriers
-        lines |= {decode(BillLine, document.data).kind for document in outcome.documents}
+        kinds = {document.series.partition("/")[0] for document in outcome.documents}
+        allotted += "carbon" in kinds
+        lines |= {
+            decode(BillLine, document.data).kind
+            for document in outcome.documents
+            if not document.series.startswith("carbon/")
+        }
         shown |= {
             verdict
             for segment in day(sort)
@@ -472,7 +533,10 @@ def test_the_days_are_worth_permuting() -> None:
         Verdict.NOT_CLEARED,
         Verdict.UNKNOWN_TRADE,
         Verdict.CURTAILMENT_WRONG,
+        Verdict.NOT_SETTLED,
+        Verdict.CARBON_UNBALANCED,
     }
+    assert allotted > len(DAYS) // 2
     assert shown >= {
         Verdict.ACCEPTED,
         Verdict.INSUFFICIENT_FUNDS,
@@ -485,6 +549,8 @@ def test_the_days_are_worth_permuting() -> None:
         Verdict.ALREADY_REGISTERED,
         Verdict.UNKNOWN_PARTY,
         Verdict.CURTAILMENT_WRONG,
+        Verdict.CARBON_ALLOTTED,
+        Verdict.CARBON_ENERGY_WRONG,
     }
     assert lines == set(LineKind) - {LineKind.TRANSFER, LineKind.COMPENSATION}
 
@@ -497,10 +563,11 @@ Patch = pytest.MonkeyPatch
 def at_once(kind: Kind) -> Callable[[Patch], None]:
     """The kind takes effect when it is executed instead of at the barrier."""
     _, _, apply = claims.APPLIED_IN_ORDER[kind]
-    arguments = {"length_s": LENGTH_S} if kind == Kind.TARIFF else {}
 
     def handler(call: Call) -> Verdict:
-        salt = call.sealed[:32]
+        salt, arguments = call.sealed[:32], {}
+        if kind in claims.OF_A_MARKET:
+            arguments["market"] = call.rules.markets[call.body.market]
         return apply(call.draft, call.sender, call.body, call.payload, salt, **arguments)
 
     return lambda patch: patch.setitem(KINDS, kind, replace(KINDS[kind], handler=handler))
@@ -560,6 +627,8 @@ TWINS: dict[str, Callable[[Patch], None]] = {
             Kind.DEPOSIT,
             Kind.TARIFF,
             Kind.CURTAILMENT,
+            Kind.MEMBER_CARBON,
+            Kind.SLOT_CARBON,
         )
     },
     "deposits lost by arrival": deposits_lost_by_arrival,
@@ -577,5 +646,5 @@ def test_a_broken_twin_is_caught(twin: str, monkeypatch: Patch) -> None:
     for sort in (sort for sort in DAYS if sort.tie == TieRule.TIME and not caught):
         expected = as_written(sort)
         chance = Random(sort.seed)
-        caught = any(permuted(sort, chance) != expected for _ in range(4))
+        caught = any(permuted(sort, chance) != expected for _ in range(10))
     assert caught

@@ -1,4 +1,4 @@
-"""Nothing appears or vanishes: money, escrow and energy balance whatever anybody sends.
+"""Nothing appears or vanishes: money, escrow, energy and carbon balance whatever anybody sends.
 
 Method: hypothesis makes rows of sensible, senseless and forbidden transactions. The bench draws
 the auditor's sums after every block; here also: no accepted order or withdrawal goes beyond its
@@ -13,14 +13,15 @@ from functools import partial
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from carbon_bench import IMPORT_MG_PER_KWH, part, sums, with_carbon
 from gridpact.contracts import phases, sealing, settling
 from gridpact.contracts.bodies import CancelOrder, Kind, OrderPayload
 from gridpact.contracts.books import SlotBooks
 from gridpact.contracts.call import Call
-from gridpact.contracts.keys import position_key, slot_key
+from gridpact.contracts.keys import position_key, slot_carbon_key, slot_key
 from gridpact.contracts.kinds import KINDS
 from gridpact.errors import InvariantError
 from gridpact.ledger import Account, Leg, account_key
@@ -32,6 +33,7 @@ from gridpact.model import (
     Quality,
     Seal,
     Side,
+    SlotCarbon,
     SlotOrders,
     SlotState,
     Verdict,
@@ -92,6 +94,12 @@ def reading(
     )
 
 
+def drawn_by_all(wh: int, lost_ug: int) -> SlotCarbon:
+    """Sums of a slot in which each member used so much from outside."""
+    mine = part(load=(wh, wh * IMPORT_MG_PER_KWH))
+    return sums([mine] * len(MEMBERS), wh * len(MEMBERS), lost=(0, lost_ug))
+
+
 transactions = st.one_of(
     st.builds(
         order,
@@ -138,6 +146,25 @@ transactions = st.one_of(
         st.lists(st.sampled_from([-900, 0, 50]), min_size=1, max_size=3),
         st.integers(1, 4),
     ),
+    st.builds(
+        lambda member, wh, ug, slot_s, count: (
+            lambda b: b.member_carbon(member, *[part(load=(wh, ug))] * count, first_s=slot_s)
+        ),
+        members,
+        st.sampled_from([0, 5, 70]),
+        st.sampled_from([0, 1, 5 * IMPORT_MG_PER_KWH]),
+        slots,
+        st.integers(1, 2),
+    ),
+    st.builds(
+        lambda wh, by, slot_s, count: (
+            lambda b: b.slot_carbon(*[drawn_by_all(wh, by)] * count, first_s=slot_s)
+        ),
+        st.sampled_from([0, 5, 5, 70]),
+        st.sampled_from([0, 0, 1]),
+        slots,
+        st.integers(1, 2),
+    ),
     st.builds(lambda member: lambda b: b.meter(member, f"{member}.b"), members),
     st.builds(lambda member: lambda b: b.register(member), members),
     st.builds(
@@ -174,7 +201,7 @@ seals = st.tuples(st.sampled_from(MEMBERS), st.sampled_from(SLOTS), sealed_order
 def opened(deposit_nano: int = 0) -> Bench:
     """Three members of three modes; both slots are open."""
     keys = SimulatedKeys(7)
-    bench = Bench(genesis_with(keys, sealed_deposit_nano=deposit_nano), keys)
+    bench = Bench(with_carbon(genesis_with(keys, sealed_deposit_nano=deposit_nano)), keys)
     for member, (mode, limit_nano) in MODES.items():
         bench.accept(
             bench.register(member, mode, limit_nano),
@@ -222,7 +249,7 @@ def finish(bench: Bench, way: tuple[Phase, ...] = WAY) -> None:
             )
             assert bench.slot(start_s).phase != phase
     rooms = {key.partition("/")[0] for key in bench.application.state.entries}
-    assert not rooms & {"seals", "orders", "contracts", "readings", "claim"}
+    assert not rooms & {"seals", "orders", "contracts", "readings", "parts", "claim"}
     assert all(bench.account(member)[1] == 0 for member in MEMBERS)
 
 
@@ -242,6 +269,47 @@ def test_whatever_is_sent_all_sums_stay_zero(placed: list[Sent], between: list[l
         send(bench, lambda b, phase=phase: b.phase(phase))
         send(bench, lambda b, phase=phase: b.phase(phase, first_s=SLOTS[1]))
     finish(bench)
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(orders, min_size=2, max_size=8),
+    st.lists(transactions, max_size=6),
+    st.sampled_from([0, 5, 70, 10**6]),
+)
+def test_carbon_can_be_allotted_after_whatever_was_sent(
+    placed: list[Sent], between: list[Sent], load_wh: int
+) -> None:
+    """Once a last reading is in, and everybody's part says the same."""
+    bench = opened()
+    for write in placed:
+        send(bench, write)
+    for phase in WAY[:3]:
+        send(bench, lambda b, phase=phase: b.phase(phase))
+    for phase in WAY[3:5]:
+        for member in MEMBERS:
+            send(bench, lambda b, member=member, p=phase: last_reading(b, member, load_wh, p))
+        send(bench, lambda b, phase=phase: b.phase(phase))
+    for write in between:
+        send(bench, write)
+    assume(bench.slot().phase == Phase.SETTLED)
+    assume(bench.entry(slot_carbon_key(MARKET, SLOT)) is None)
+    for member in MEMBERS:
+        send(bench, lambda b, member=member: last_reading(b, member, load_wh, Phase.FINAL))
+    mine = part(load=(load_wh, load_wh * IMPORT_MG_PER_KWH))
+    for member in MEMBERS:
+        told = send(bench, lambda b, m=member: b.member_carbon(m, mine, submitted_ms=9))
+        assert told == Verdict.ACCEPTED
+    drawn = drawn_by_all(load_wh, 0)
+    assert send(bench, lambda b: b.slot_carbon(drawn)) == Verdict.ACCEPTED
+    finish(bench)
+    allotted = bench.value(slot_carbon_key(MARKET, SLOT), SlotCarbon)
+    assert allotted.load_ug == len(MEMBERS) * load_wh * IMPORT_MG_PER_KWH
+
+
+def last_reading(bench: Bench, member: str, load_wh: int, phase: Phase) -> Signed:
+    """A version above all others; the later, the higher."""
+    return bench.reading(member, load_wh, version=100 + phase)
 
 
 @settings(max_examples=40)

@@ -8,6 +8,7 @@ from gridpact.contracts.application import (
     is_early,
 )
 from gridpact.contracts.bargaining import agreements_of
+from gridpact.contracts.carbon_balance import carbon_residuals
 from gridpact.contracts.claims import APPLIED_IN_ORDER
 from gridpact.contracts.closing import concerns
 from gridpact.contracts.conservation import energy_residual_wh, unbalanced
@@ -22,6 +23,7 @@ __all__ = [
     "Candidate",
     "Unreadable",
     "agreements_of",
+    "carbon_residuals",
     "concerns",
     "energy_residual_wh",
     "is_early",

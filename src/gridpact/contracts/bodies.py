@@ -23,7 +23,16 @@ from gridpact.codec import (
     encode,
     tagged_hash,
 )
-from gridpact.model import AccountMode, MicrogridBid, Phase, Quality, Side, SlotTariff
+from gridpact.model import (
+    AccountMode,
+    MemberCarbon,
+    MicrogridBid,
+    Phase,
+    Quality,
+    Side,
+    SlotCarbon,
+    SlotTariff,
+)
 from gridpact.model.trace_jobs import SUBSTATIONS_MAX, TraceRight, TraceSame, TraceTerms
 
 
@@ -48,6 +57,8 @@ class Kind(IntEnum):
     CLEARING = 28
     READING = 30
     READING_BATCH = 31
+    MEMBER_CARBON = 39
+    SLOT_CARBON = 40
     TRACE_REQUEST = 41
     TRACE_PACKAGE = 42
     TRACE_RESULT = 43
@@ -305,6 +316,35 @@ class BatchPayload(Wire, frozen=True):
 
     version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     readings: Annotated[list[SlotReading], Meta(min_length=1)]
+
+
+class AllotMemberCarbon(Wire, frozen=True):
+    """A member's carbon of consecutive settled slots; it waits for that of all slots."""
+
+    market: Name
+    first_start_s: Natural
+    participant: Name
+    submitted_ms: Natural
+
+
+class MemberCarbonPayload(Wire, frozen=True):
+    """The member's part, slot by slot."""
+
+    slots: Annotated[list[MemberCarbon], Meta(min_length=1)]
+
+
+class AllotSlotCarbon(Wire, frozen=True):
+    """Carbon of consecutive settled slots over all members: allots what the members' parts say.
+
+    In force from the next barrier, whole or not at all.
+    """
+
+    market: Name
+    first_start_s: Natural
+    slots: Annotated[list[SlotCarbon], Meta(min_length=1)]
+    connections: Hash
+    """Of the network and of who is connected where: with the parts all that tracing needs."""
+    submitted_ms: Natural
 
 
 class RequestTrace(Wire, frozen=True):

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gridpact.codec import CodecError, decode
-from gridpact.contracts import closing, curtailing, money, registry, tariffs
+from gridpact.contracts import allotting, closing, curtailing, money, registry, tariffs
 from gridpact.contracts.bodies import (
+    AllotMemberCarbon,
+    AllotSlotCarbon,
     Claim,
     CloseAccount,
     Curtail,
@@ -19,6 +21,7 @@ from gridpact.contracts.bodies import (
     Deposit,
     GrantRole,
     Kind,
+    MemberCarbonPayload,
     MoneyPayload,
     ParticipantPayload,
     RegisterMeter,
@@ -28,6 +31,7 @@ from gridpact.contracts.bodies import (
     Withdraw,
 )
 from gridpact.contracts.call import Rules
+from gridpact.contracts.genesis import Market
 from gridpact.errors import InvariantError
 from gridpact.ledger import AmountOverflowError, Draft, Event
 from gridpact.model import Verdict
@@ -36,6 +40,12 @@ Apply = Callable[..., Verdict]
 
 APPLIED_IN_ORDER: dict[Kind, tuple[type[Any], type[Any] | None, Apply]] = {
     Kind.CURTAILMENT: (Curtail, CurtailmentPayload, curtailing.apply_curtail),
+    Kind.MEMBER_CARBON: (
+        AllotMemberCarbon,
+        MemberCarbonPayload,
+        allotting.apply_member_carbon,
+    ),
+    Kind.SLOT_CARBON: (AllotSlotCarbon, None, allotting.apply_slot_carbon),
     Kind.TARIFF: (SetTariff, None, tariffs.apply_set_tariff),
     Kind.REGISTER_PARTICIPANT: (
         RegisterParticipant,
@@ -49,6 +59,10 @@ APPLIED_IN_ORDER: dict[Kind, tuple[type[Any], type[Any] | None, Apply]] = {
     Kind.DEPOSIT: (Deposit, MoneyPayload, money.apply_deposit),
     Kind.CLOSE_ACCOUNT: (CloseAccount, None, closing.apply_close_account),
 }
+
+
+OF_A_MARKET = frozenset({Kind.TARIFF, Kind.MEMBER_CARBON, Kind.SLOT_CARBON})
+"""Kinds whose effect needs the rules of their market."""
 
 
 def apply_claims(draft: Draft, rules: Rules) -> None:
@@ -69,9 +83,9 @@ def apply_claims(draft: Draft, rules: Rules) -> None:
             payload = None if payload_type is None else decode(payload_type, claim.payload)
         except CodecError as error:
             raise InvariantError(f"claim {key} was accepted with a bad body: {error}") from error
-        arguments: dict[str, int] = {}
-        if claim.kind == Kind.TARIFF:
-            arguments["length_s"] = rules.markets[body.market].slot_length_s
+        arguments: dict[str, Market] = {}
+        if claim.kind in OF_A_MARKET:
+            arguments["market"] = rules.markets[body.market]
         try:
             verdict = apply(draft, sender, body, payload, salt, **arguments)
         except AmountOverflowError:

@@ -23,10 +23,10 @@ from gridpact.codec import (
     tagged_hash,
 )
 from gridpact.errors import InputError, Problem
-from gridpact.model import TieRule
+from gridpact.model import CarbonRules, TieRule
 
-APP_VERSION = 3
-GENESIS_VERSION = 2
+APP_VERSION = 4
+GENESIS_VERSION = 3
 
 
 class BargainWeight(Wire, frozen=True):
@@ -62,6 +62,8 @@ class Market(Wire, frozen=True):
     revealed; 0: orders are open."""
     bargain: BargainRules | None
     """Of a market of microgrids; None: members send orders to an auction."""
+    carbon: CarbonRules | None
+    """None: no carbon is allotted."""
 
 
 class GenesisParty(Wire, frozen=True):
@@ -174,6 +176,9 @@ def _bargain_problems(market: Market, where: str) -> list[Problem]:
     if market.sealed_deposit_nano:
         fact = f"sealed_deposit_nano is {market.sealed_deposit_nano} where microgrids bargain"
         problems.append(Problem(where, f"market {market.market}: {fact}; set it to 0"))
+    if market.carbon is not None:
+        fact = "carbon rules where microgrids bargain, whose plants have no meters"
+        problems.append(Problem(where, f"market {market.market}: {fact}; set carbon to null"))
     named = [each.party for each in market.bargain.weights]
     if len(set(named)) != len(named):
         fact = f"weights of market {market.market}: each party once"
@@ -197,6 +202,7 @@ _STRUCTS: dict[str, type[Wire]] = {
     "weights": BargainWeight,
     "parties": GenesisParty,
     "validators": Validator,
+    "carbon": CarbonRules,
     "limits": Limits,
     "fallback": FallbackRule,
 }

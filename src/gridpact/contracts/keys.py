@@ -10,13 +10,17 @@ from gridpact.ledger import Account, Namespace, Privacy, Secret
 from gridpact.model import (
     Agreement,
     Bill,
+    CarbonStatement,
+    CarbonStore,
     Clearing,
     Clock,
     Closure,
     CreditNote,
+    MemberParts,
     Metering,
     Party,
     SlotBid,
+    SlotCarbon,
     SlotContracts,
     SlotOrders,
     SlotReadings,
@@ -27,7 +31,7 @@ from gridpact.model import (
 from gridpact.model.trace_jobs import ProviderStanding, TraceJob
 
 CLOCK = "clock"
-OF_A_SLOT = frozenset({"seals", "orders", "contracts", "readings", "bids", "agreements"})
+OF_A_SLOT = frozenset({"seals", "orders", "contracts", "readings", "bids", "agreements", "parts"})
 """Namespaces of what a member holds in a slot until it is final."""
 
 
@@ -69,6 +73,21 @@ def bill_key(owner: str, billing_day: str) -> str:
 def credit_key(owner: str, billing_day: str) -> str:
     """What corrections changed about a participant's bill of one day."""
     return f"credit/{owner}/{billing_day}"
+
+
+def slot_carbon_key(market: str, start_s: int) -> str:
+    """Carbon of a slot over all members."""
+    return f"slot-carbon/{market}/{start_s}"
+
+
+def carbon_key(owner: str, billing_day: str) -> str:
+    """A participant's carbon statement of one day."""
+    return f"carbon/{owner}/{billing_day}"
+
+
+def carbon_store_key(owner: str, market: str) -> str:
+    """Carbon in a participant's storage."""
+    return f"carbon-store/{owner}/{market}"
 
 
 def closure_key(party: str) -> str:
@@ -128,6 +147,10 @@ NAMESPACES = (
     Namespace("account", Account, Privacy.OWNED, _all_of_kind),
     Namespace("bill", Bill, Privacy.OWNED, _without_owner),
     Namespace("credit", CreditNote, Privacy.OWNED, _without_owner),
+    Namespace("slot-carbon", SlotCarbon, Privacy.PUBLIC, _all_of_kind),
+    Namespace("carbon", CarbonStatement, Privacy.OWNED, _without_owner),
+    Namespace("parts", MemberParts, Privacy.OWNED, _without_owner),
+    Namespace("carbon-store", CarbonStore, Privacy.OWNED, _all_of_kind),
     Namespace("closure", Closure, Privacy.PUBLIC),
     Namespace("seals", SlotSeals, Privacy.OWNED, _without_owner),
     Namespace("orders", SlotOrders, Privacy.OWNED, _without_owner),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gridpact.contracts import (
+    allotting,
     bargaining,
     closing,
     curtailing,
@@ -19,6 +20,8 @@ from gridpact.contracts import (
     tracing_jobs,
 )
 from gridpact.contracts.bodies import (
+    AllotMemberCarbon,
+    AllotSlotCarbon,
     BatchPayload,
     BidPayload,
     CancelOrder,
@@ -29,6 +32,7 @@ from gridpact.contracts.bodies import (
     GrantRole,
     JudgeResults,
     Kind,
+    MemberCarbonPayload,
     MoneyPayload,
     MovePhase,
     OrderPayload,
@@ -110,6 +114,18 @@ KINDS: dict[int, KindRule] = {
         ReadingPayload,
         Role.METER | Role.METERING_OPERATOR,
         readings.report_reading,
+    ),
+    Kind.MEMBER_CARBON: _rule(
+        AllotMemberCarbon,
+        MemberCarbonPayload,
+        Role.OPERATOR | Role.GRID_COMPANY,
+        allotting.allot_member_carbon,
+    ),
+    Kind.SLOT_CARBON: _rule(
+        AllotSlotCarbon,
+        None,
+        Role.OPERATOR | Role.GRID_COMPANY,
+        allotting.allot_slot_carbon,
     ),
     Kind.TRACE_REQUEST: _rule(RequestTrace, None, Role.GRID_COMPANY, tracing_jobs.request_trace),
     Kind.TRACE_PACKAGE: _rule(SendPackage, None, Role.SUBSTATION, tracing_jobs.send_package),

@@ -10,7 +10,7 @@ from gridpact.contracts.bodies import (
     SlotReading,
 )
 from gridpact.contracts.call import Call, slots_of_range
-from gridpact.contracts.keys import metering_key, position_key, slot_key
+from gridpact.contracts.keys import metering_key, position_key, slot_carbon_key, slot_key
 from gridpact.model import (
     Metering,
     Phase,
@@ -97,7 +97,9 @@ def _judge(call: Call, body: ReportReading, version: int) -> Verdict:
         mine = reading.meter == body.meter and reading.sender == call.sender
         if mine and reading.version >= version:
             return Verdict.VERSION_STALE
-    return Verdict.READING_CLOSED if slot.phase >= Phase.FINAL else Verdict.ACCEPTED
+    allotted = call.draft.entry(slot_carbon_key(body.market, body.slot_start_s)) is not None
+    closed = allotted or slot.phase >= Phase.FINAL
+    return Verdict.READING_CLOSED if closed else Verdict.ACCEPTED
 
 
 def _held(call: Call, body: ReportReading) -> SlotReadings:

@@ -122,7 +122,7 @@ def archived(
     What members held in it leaves the state; a root over the commitments stays.
     """
     leaves = []
-    for what in ("orders", "contracts", "readings", "bids", "agreements"):
+    for what in ("orders", "contracts", "readings", "bids", "agreements", "parts"):
         for key in draft.group(position_group(what, market.market, start_s)):
             entry = draft.entry(key)
             if entry is not None:

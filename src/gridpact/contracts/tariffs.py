@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gridpact.contracts.bodies import SetTariff
 from gridpact.contracts.call import Call, slots_of_range
+from gridpact.contracts.genesis import Market
 from gridpact.contracts.keys import slot_key, tariff_key
 from gridpact.ledger import Account, Draft, system_key
 from gridpact.model import AccountMode, SlotState, SlotTariff, Verdict
@@ -42,10 +43,10 @@ def set_tariff(call: Call, body: SetTariff, _: None) -> Verdict:
 
 
 def apply_set_tariff(
-    draft: Draft, sender: str, body: SetTariff, payload: None, salt: bytes, length_s: int
+    draft: Draft, sender: str, body: SetTariff, payload: None, salt: bytes, *, market: Market
 ) -> Verdict:
     """Puts the prices in force for slots that have not opened. Refusals: TARIFF_WRONG."""
-    starts = [body.first_start_s + i * length_s for i in range(body.slots)]
+    starts = [body.first_start_s + i * market.slot_length_s for i in range(body.slots)]
     if any(draft.get(slot_key(body.market, start_s), SlotState) is not None for start_s in starts):
         return Verdict.TARIFF_WRONG
     network = network_account(body.tariff.region)

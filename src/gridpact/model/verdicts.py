@@ -91,7 +91,7 @@ class Verdict(IntEnum):
     VERSION_STALE = 44
     """This sender has already reported this version or a later one."""
     READING_CLOSED = 45
-    """The slot is final: corrections are over."""
+    """The slot is final, or its carbon is allotted: corrections are over."""
     OVERFLOW = 46
     """A balance would leave the signed 64-bit range."""
     SEALING_WRONG = 47
@@ -149,6 +149,23 @@ class Verdict(IntEnum):
     CLEARING_FIRST_TRANSFERS_WRONG = 80
     DEPOSIT_SHORT = 90
     """A microgrid's deposit does not cover what the clearing may cost it."""
+
+    CARBON_UNRULED = 91
+    """The genesis file has no carbon rules for this market."""
+    NOT_SETTLED = 92
+    """Carbon is allotted to slots that are settled and not yet final."""
+    CARBON_ALLOTTED = 93
+    """A slot in the range has its carbon already."""
+    CARBON_MEMBERS_WRONG = 94
+    """Not each member metered in these slots has sent its part of them, or somebody else has."""
+    CARBON_ENERGY_WRONG = 95
+    """A member's energy is not what its meters saw, or a slot's does not add up."""
+    CARBON_UNBALANCED = 96
+    """What is emitted and imported is not what is used, lost, stored and exported."""
+    CARBON_WITHOUT_ENERGY = 97
+    """Carbon where no energy is."""
+    CARBON_STORE_SHORT = 98
+    """A storage would give back more carbon than it holds."""
 
     # 100 and above: traces that are handed out.
     TRACE_TERMS_WRONG = 100

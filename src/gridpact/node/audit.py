@@ -18,6 +18,7 @@ from gridpact.contracts import (
     BlockResult,
     Candidate,
     Unreadable,
+    carbon_residuals,
     energy_residual_wh,
     judge_payload,
     unbalanced,
@@ -26,7 +27,7 @@ from gridpact.errors import InvariantError, StoreError
 from gridpact.ledger import Document, Entry
 from gridpact.ledger.blocks import FORMAT_VERSION, Proposal, Record, record_hash
 from gridpact.ledger.envelope import Transaction
-from gridpact.model import SlotState, Verdict
+from gridpact.model import SlotCarbon, SlotState, Verdict
 from gridpact.node.base_state import check_base, check_lines, line_count
 from gridpact.node.engines import engine_state, stored_engine
 from gridpact.node.history import PublicHistory, differences
@@ -269,16 +270,20 @@ class _Replay:
             for key, entry in result.changes.items()
             if entry is not None and isinstance(entry.value, SlotState)
         }
-        if not slots:
-            return
         state = self.application.state
-        for text in unbalanced(state):
+        for text in unbalanced(state) if slots else ():
             self.found(f"{where}: {text}")
         for key, slot in slots.items():
             _, market, start_s = key.split("/")
             residual = energy_residual_wh(state, market, int(start_s), slot)
             if residual:
                 self.found(f"{where}: {key} is {residual} Wh from balancing")
+        if any(
+            entry is not None and isinstance(entry.value, SlotCarbon)
+            for entry in result.changes.values()
+        ):
+            for text in carbon_residuals(state):
+                self.found(f"{where}: {text}")
 
     def _compare_state(self) -> None:
         stored = self.store.state_rows()

@@ -11,7 +11,7 @@ from gridpact.ledger.blocks import record_hash
 from gridpact.ledger.envelope import SALT_BYTES
 from gridpact.ledger.snapshots import SnapshotError, entry_of, root_of
 from gridpact.ledger.trees import Frontier, leaf_hash
-from gridpact.model import Bill, CreditNote
+from gridpact.model import Bill, CarbonStatement, CreditNote
 from gridpact.node.history import first_state_of
 from gridpact.node.tables import NAMESPACE_BY_NAME, Base, LedgerTables
 
@@ -61,14 +61,14 @@ def check_base(store: LedgerTables, base: Base, found: Callable[[str], None]) ->
 
 def line_count(value: Wire) -> int:
     """How many lines a state value commits to."""
-    bill = _lines_of(value)
-    return bill.lines if bill is not None else 0
+    paper = _lines_of(value)
+    return paper.lines if paper is not None else 0
 
 
 def check_lines(series: str, value: Wire, documents: list[Document]) -> Iterator[str]:
-    """What is wrong with the lines of a bill or a credit note, in words."""
-    bill = _lines_of(value)
-    if bill is None:
+    """What is wrong with the lines of a bill, credit note or carbon statement, in words."""
+    paper = _lines_of(value)
+    if paper is None:
         yield f"{series!r} has lines and is no bill"
         return
     frontier = Frontier()
@@ -78,12 +78,12 @@ def check_lines(series: str, value: Wire, documents: list[Document]) -> Iterator
         if len(document.salt) != SALT_BYTES:
             yield f"document {document.index} of {series!r} has a salt of another length"
         frontier = frontier.append(leaf_hash(document.salt + document.data))
-    if (frontier.count, list(frontier.hashes)) != (bill.lines, bill.frontier):
+    if (frontier.count, list(frontier.hashes)) != (paper.lines, paper.frontier):
         yield f"documents of {series!r} are not the lines that it commits to"
 
 
-def _lines_of(value: Wire) -> Bill | None:
-    """The bill, or the change that a credit note states, whose lines are kept beside the state."""
+def _lines_of(value: Wire) -> Bill | CarbonStatement | None:
+    """What says how many lines are kept beside the state, and which: of a note it is the change."""
     if isinstance(value, CreditNote):
         return value.change
-    return value if isinstance(value, Bill) else None
+    return value if isinstance(value, Bill | CarbonStatement) else None

@@ -19,7 +19,7 @@ from gridpact.errors import InputError, Problem, StoreError
 from gridpact.ledger import Document, Entry, owner_of
 from gridpact.ledger.blocks import record_hash
 from gridpact.ledger.envelope import SALT_BYTES, open_payload
-from gridpact.model import BillLine, Metering, Party, Role, Verdict
+from gridpact.model import BillLine, CarbonLine, Metering, Party, Role, Verdict
 from gridpact.node.personal import OwnTransaction, require_participant, transactions_about
 from gridpact.node.store import LedgerStore
 
@@ -28,6 +28,7 @@ UNITS = {
     "_nano": "10^-9 of the currency, + in the participant's favour",
     "_micro_per_kwh": "10^-6 of the currency per kWh; a price_sum is twice the price",
     "_wh": "watt-hours",
+    "_ug": "micrograms of CO2",
     "_s": "seconds since 1970-01-01 UTC",
     "_ms": "milliseconds since 1970-01-01 UTC",
     "bytes": "hexadecimal",
@@ -72,6 +73,10 @@ def export_participant(folder: Path, participant: str) -> dict[str, object]:
                 "secret": _one(entries, f"secret/{participant}"),
                 "bills": list(_with_lines(store, entries, own, "bill")),
                 "credit_notes": list(_with_lines(store, entries, own, "credit")),
+                "carbon_statements": list(_with_lines(store, entries, own, "carbon")),
+                "carbon_stores": [
+                    _opened(key, entries[key]) for key in own if key.startswith("carbon-store/")
+                ],
                 "open_positions": [
                     _opened(key, entries[key]) for key in own if key.partition("/")[0] in OF_A_SLOT
                 ],
@@ -155,18 +160,19 @@ def _opened(key: str, entry: Entry) -> dict[str, object]:
 def _with_lines(
     store: LedgerStore, entries: Mapping[str, Entry], own: list[str], what: str
 ) -> Iterator[dict[str, object]]:
-    """Bills or credit notes, each with its lines."""
+    """Bills, credit notes or carbon statements, each with its lines."""
+    line_type = CarbonLine if what == "carbon" else BillLine
     for key in own:
         if key.partition("/")[0] == what:
-            lines = [_line(document) for document in store.documents(key)]
+            lines = [_line(document, line_type) for document in store.documents(key)]
             yield {**_opened(key, entries[key]), "lines": lines}
 
 
-def _line(document: Document) -> dict[str, object]:
+def _line(document: Document, line_type: type[Wire]) -> dict[str, object]:
     return {
         "salt": document.salt.hex(),
         "canonical": document.data.hex(),
-        "value": named(decode(BillLine, document.data)),
+        "value": named(decode(line_type, document.data)),
     }
 
 

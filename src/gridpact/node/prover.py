@@ -56,19 +56,26 @@ def prove_bill(store: LedgerStore, participant: str, day: str) -> ProofFile:
     Raises:
         InputError: no such bill; names the days and participants there are.
     """
-    bills = [key.split("/") for key, _ in store.entries() if key.startswith("bill/")]
-    days = sorted(found for _, owner, found in bills if owner == participant)
+    return _prove_paper(store, "bill", "bill", participant, day)
+
+
+def prove_carbon(store: LedgerStore, participant: str, day: str) -> ProofFile:
+    """A participant's carbon statement of one day with all its lines; as `prove_bill`."""
+    return _prove_paper(store, "carbon", "carbon statement", participant, day)
+
+
+def _prove_paper(store: LedgerStore, what: str, name: str, participant: str, day: str) -> ProofFile:
+    papers = [key.split("/") for key, _ in store.entries() if key.startswith(f"{what}/")]
+    days = sorted(found for _, owner, found in papers if owner == participant)
     if not days:
-        owners = sorted({owner for _, owner, _ in bills})
+        owners = sorted({owner for _, owner, _ in papers})
         shown = ", ".join(owners[:8]) + (", ..." if len(owners) > 8 else "")
-        raise InputError(
-            [Problem("--bill", f"{participant!r} has no bill; participants: {shown or 'none'}")]
-        )
+        message = f"{participant!r} has no {name}; participants: {shown or 'none'}"
+        raise InputError([Problem(f"--{what}", message)])
     if day and day not in days:
-        raise InputError(
-            [Problem("--day", f"{participant} has no bill of {day!r}; choose of {', '.join(days)}")]
-        )
-    return prove_state(store, f"bill/{participant}/{day or days[-1]}")
+        message = f"{participant} has no {name} of {day!r}; choose of {', '.join(days)}"
+        raise InputError([Problem("--day", message)])
+    return prove_state(store, f"{what}/{participant}/{day or days[-1]}")
 
 
 def prove_transaction(store: LedgerStore, transaction_id: bytes) -> ProofFile:

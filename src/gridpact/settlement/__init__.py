@@ -1,7 +1,8 @@
 """Money after metering: what each contract and each imbalance comes to, in exact integers.
 
-Scores of participants have a door of their own, `settlement.scores`; so have the fees of traces
-that are handed out, `settlement.arbitration`, and the providers' strikes, `settlement.standings`.
+Scores of participants and carbon statements have doors of their own, `settlement.scores` and
+`settlement.carbon`; so have the fees of traces that are handed out, `settlement.arbitration`, and
+the providers' strikes, `settlement.standings`.
 """
 
 from gridpact.settlement.bills import NO_BILL, add_lines

@@ -62,10 +62,11 @@ NEVER_MET = {
     Verdict.UNKNOWN_PARTY,
     Verdict.ACCOUNT_IN_USE,
     *(verdict for verdict in Verdict if verdict >= Verdict.MECHANISM_WRONG),
-}
+} - {Verdict.CARBON_UNRULED}
 """Not a refusal; needs ten thousand waiting from one sender; two that barriers decide; those of
 bargains, which have a fuzzer of their own (`fuzz --certificates`) and no market here; those of
-traces that are handed out, whose parties are not here."""
+traces that are handed out, whose parties are not here; those of carbon but one, for no market here
+has rules for it."""
 
 _SAME = {(verdict, verdict) for verdict in Verdict} | {(Verdict.NONCE_USED, Verdict.BAD_SIGNATURE)}
 """(at the door, in a block) that agree. The door does not spend a check of a signature on a nonce

@@ -8,38 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import NamedTuple
 
 import msgspec
 
 from gridpact.codec import Wire, encode, sha256
 from gridpact.contracts.bodies import (
-    BatchPayload,
-    CancelOrder,
     CloseAccount,
-    Curtail,
-    CurtailedTrade,
-    CurtailmentPayload,
     Deposit,
     GrantRole,
     Kind,
     MoneyPayload,
     MovePhase,
-    OrderPayload,
     ParticipantPayload,
-    PlaceOrder,
     ReadingPayload,
     RegisterMeter,
     RegisterParticipant,
-    ReportBatch,
     ReportReading,
-    RevealOrder,
     RotateKey,
-    SealOrder,
     SetTariff,
-    SlotReading,
     Withdraw,
-    order_commitment,
 )
 from gridpact.contracts.genesis import DEFAULT_LIMITS
 from gridpact.contracts.keys import CLOCK, party_key, position_key
@@ -56,6 +43,20 @@ from gridpact.model import (
     SlotSeals,
     SlotTariff,
     Verdict,
+)
+from gridpact.studies.intents import (
+    SEALED_ORDER,
+    Intent,
+    batch_intent,
+    cancel_intent,
+    carbon_intents,
+    curtail_intent,
+    order_intent,
+    phase_intent,
+    reading_intent,
+    reveal_intent,
+    seal_intent,
+    tariff_intent,
 )
 from gridpact.studies.mutations import (
     EXTREMES,
@@ -100,19 +101,6 @@ LATEST_VERSION = 5
 POOR, METERLESS = "poor", "meterless"
 LATE_EXPIRY_MAX_S = start_of(CLEARED) - 1
 """What expires before the latest closed gate has expired."""
-SEAL_SALT = b"\x5e" * 32
-"""Under which everything in the scene is sealed, so that it can be revealed."""
-
-
-class Intent(NamedTuple):
-    """What somebody wants to send."""
-
-    sender: str
-    kind: Kind
-    body: Wire
-    payload: Wire | None = None
-    salt: bytes = b""
-    """Of the payload, where a seal has fixed it."""
 
 
 class Scene:
@@ -324,6 +312,8 @@ class Scene:
             Kind.CURTAILMENT: {OPERATOR},
             Kind.READING: {METERING_OPERATOR, meter},
             Kind.READING_BATCH: {METERING_OPERATOR, meter},
+            Kind.MEMBER_CARBON: {OPERATOR},
+            Kind.SLOT_CARBON: {OPERATOR},
             **{kind: set() for kind in TRACE_BODIES},
         }
         return [
@@ -397,104 +387,6 @@ class Scene:
 # Intents with one thing to vary
 
 
-def order_intent(
-    sender: str,
-    slot: int,
-    *,
-    market: str = MARKET,
-    side: Side = Side.BID,
-    price: int = 200_000,
-    limit: int = 200_000,
-) -> Intent:
-    """An order, good unless something else is asked for."""
-    payload = OrderPayload(side, price, 1_000, limit, 0)
-    return Intent(sender, Kind.ORDER, PlaceOrder(market, start_of(slot)), payload)
-
-
-def cancel_intent(sender: str, slot: int, nonce: int, *, market: str = MARKET) -> Intent:
-    """Takes an order back."""
-    return Intent(sender, Kind.CANCEL, CancelOrder(market, start_of(slot), nonce))
-
-
-SEALED_ORDER = OrderPayload(Side.BID, 200_000, 1_000, 200_000, 0)
-"""Inside every seal of the scene."""
-
-
-def seal_intent(sender: str, slot: int, *, market: str = SEALED_MARKET) -> Intent:
-    """A sealed order, good in the market that takes such."""
-    hashed = sha256(sealed_payload(SEAL_SALT, SEALED_ORDER))
-    commitment = order_commitment(sender, market, start_of(slot), hashed)
-    return Intent(sender, Kind.SEALED_ORDER, SealOrder(market, start_of(slot), commitment))
-
-
-def reveal_intent(
-    sender: str,
-    slot: int,
-    nonce: int,
-    *,
-    order: OrderPayload = SEALED_ORDER,
-    market: str = SEALED_MARKET,
-) -> Intent:
-    """Opens what the sender has sealed under this nonce."""
-    body = RevealOrder(market, start_of(slot), nonce)
-    return Intent(sender, Kind.REVEAL, body, order, SEAL_SALT)
-
-
-def curtail_intent(slot: int, *cuts: tuple[int, int]) -> Intent:
-    """(trade, Wh) of each trade that the grid cannot carry."""
-    payload = CurtailmentPayload([CurtailedTrade(trade, wh, "line-7") for trade, wh in cuts])
-    return Intent(OPERATOR, Kind.CURTAILMENT, Curtail(MARKET, start_of(slot), 0), payload)
-
-
-def batch_intent(
-    owner: str,
-    slot: int,
-    slots: int = 1,
-    *,
-    version: int = 1,
-    sender: str = "",
-    market: str = MARKET,
-    off_s: int = 0,
-) -> Intent:
-    """Readings of a run of slots by the meter, or by somebody else."""
-    body = ReportBatch(market, start_of(slot) + off_s, owner, meter_of(owner))
-    seen = [SlotReading(Quality.SUBSTITUTED, 0, 0)] * slots
-    return Intent(sender or meter_of(owner), Kind.READING_BATCH, body, BatchPayload(version, seen))
-
-
-def reading_intent(
-    owner: str, slot: int, *, meter: str = "", version: int = 1, import_wh: int = 0
-) -> Intent:
-    """A reading by a meter for its owner, or for somebody else."""
-    meter = meter or meter_of(owner)
-    body = ReportReading(MARKET, start_of(slot), owner, meter)
-    payload = ReadingPayload(version, Quality.MEASURED, import_wh, 0)
-    return Intent(meter, Kind.READING, body, payload)
-
-
-def tariff_intent(
-    slot: int, slots: int, tariff: SlotTariff, *, market: str = MARKET, submitted_ms: int = 0
-) -> Intent:
-    """Prices of a range."""
-    body = SetTariff(market, start_of(slot), slots, tariff, submitted_ms)
-    return Intent(PRICE_AUTHORITY, Kind.TARIFF, body)
-
-
-def phase_intent(
-    sender: str,
-    number: int,
-    phase: Phase,
-    slot: int,
-    *,
-    slots: int = 1,
-    market: str = MARKET,
-    not_before_s: int = 0,
-) -> Intent:
-    """A move of a range."""
-    body = MovePhase(market, number, phase, start_of(slot), slots, not_before_s)
-    return Intent(sender, Kind.PHASE, body)
-
-
 def specimens(sender: str, next_phase: int) -> list[Intent]:
     """One good transaction of each kind, whoever sends it."""
     key, money = bytes(range(32)), MoneyPayload(1_000, "note")
@@ -525,6 +417,7 @@ def specimens(sender: str, next_phase: int) -> list[Intent]:
             ReportReading(MARKET, start_of(DELIVERED), POOR, meter_of(POOR)),
             ReadingPayload(LATEST_VERSION + 1, Quality.ESTIMATED, 500, 0),
         ),
+        *carbon_intents(sender, DELIVERED, POOR),
         *(Intent(sender, kind, body) for kind, body in TRACE_BODIES.items()),
     ]
 
@@ -701,6 +594,7 @@ RULES: tuple[tuple[Verdict, Intent | Callable[[Scene], Intent]], ...] = (
     (Verdict.CURTAILMENT_WRONG, curtail_intent(CLEARED, (0, 1))),
     (Verdict.CURTAILMENT_WRONG, curtail_intent(CLEARED, (1, QUANTITY_MAX))),
     (Verdict.CURTAILMENT_WRONG, curtail_intent(CLEARED, (1, 1), (1, 2))),
+    *((Verdict.CARBON_UNRULED, intent) for intent in carbon_intents(OPERATOR, DELIVERED, POOR)),
 )
 """Each verdict of the rules that one transaction can meet, with transactions that must meet it."""
 
@@ -753,6 +647,7 @@ def wild_intent(scene: Scene) -> Intent:
             ),
         ),
         reading_intent(member, DELIVERED, version=random.randint(1, 2**31)),
+        *carbon_intents(OPERATOR, DELIVERED, POOR),
     ]
     return random.choice(choices)
 

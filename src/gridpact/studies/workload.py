@@ -178,7 +178,15 @@ class Workload:
             network="",
             previous=b"",
             markets=[
-                Market(market, SLOT_LENGTH_S, TieRule.PRO_RATA, orders_per_slot, deposit_nano, None)
+                Market(
+                    market,
+                    SLOT_LENGTH_S,
+                    TieRule.PRO_RATA,
+                    orders_per_slot,
+                    deposit_nano,
+                    None,
+                    None,
+                )
                 for market, deposit_nano in ((MARKET, 0), (SEALED_MARKET, SEALED_DEPOSIT_NANO))
             ],
             parties=[

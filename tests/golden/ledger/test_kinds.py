@@ -15,6 +15,8 @@ from nacl.bindings import crypto_sign_open, crypto_sign_seed_keypair
 
 from gridpact.codec import Wire, decode, encode, sha256, tagged_hash
 from gridpact.contracts.bodies import (
+    AllotMemberCarbon,
+    AllotSlotCarbon,
     BatchPayload,
     BidPayload,
     CancelOrder,
@@ -28,6 +30,7 @@ from gridpact.contracts.bodies import (
     GrantRole,
     JudgeResults,
     Kind,
+    MemberCarbonPayload,
     MoneyPayload,
     MovePhase,
     OrderPayload,
@@ -91,6 +94,10 @@ from gridpact.model import (
     Agreement,
     Bill,
     BillLine,
+    CarbonLine,
+    CarbonRules,
+    CarbonStatement,
+    CarbonStore,
     Certificate,
     Clearing,
     Clock,
@@ -99,6 +106,8 @@ from gridpact.model import (
     CreditNote,
     Flow,
     LineKind,
+    MemberCarbon,
+    MemberParts,
     Meter,
     Metering,
     MicrogridBid,
@@ -111,6 +120,7 @@ from gridpact.model import (
     Seal,
     Side,
     SlotBid,
+    SlotCarbon,
     SlotContracts,
     SlotOrders,
     SlotReadings,
@@ -156,6 +166,32 @@ AGREEMENT = Agreement(
     sales=[Flow("bob", 500, 340_000)],
     purchases=[Flow("sun", 3_000, 360_000)],
     escrow_nano=720_000_000,
+)
+PART = MemberCarbon(
+    load_wh=100,
+    generated_wh=900,
+    charged_wh=200,
+    discharged_wh=0,
+    load_ug=4_000_000,
+    charged_ug=8_000_000,
+    discharged_ug=0,
+)
+SLOT_CARBON = SlotCarbon(
+    import_mg_per_kwh=400_000,
+    imported_wh=450,
+    generated_wh=900,
+    discharged_wh=0,
+    load_wh=1_100,
+    charged_wh=200,
+    lost_wh=50,
+    exported_wh=0,
+    imported_ug=180_000_000,
+    generated_ug=36_000_000,
+    discharged_ug=0,
+    load_ug=198_285_714,
+    charged_ug=8_000_000,
+    lost_ug=9_714_286,
+    exported_ug=0,
 )
 
 TERMS = TraceTerms(
@@ -215,6 +251,11 @@ BODIES: dict[Kind, tuple[Wire, Wire | None]] = {
             first_transfer_nano=[-330_000_000, 330_000_000],
         ),
     ),
+    Kind.MEMBER_CARBON: (
+        AllotMemberCarbon("lv1", SLOT, "ann", TIME_MS),
+        MemberCarbonPayload([PART, PART]),
+    ),
+    Kind.SLOT_CARBON: (AllotSlotCarbon("lv1", SLOT, [SLOT_CARBON], HASH, TIME_MS), None),
     Kind.READING_BATCH: (
         ReportBatch("lv1", SLOT, "ann", "ann.meter"),
         BatchPayload(
@@ -267,7 +308,7 @@ GENESIS = Genesis(
     network="lv-rural1",
     previous=b"",
     markets=[
-        Market("lv1", 900, TieRule.PRO_RATA, 4, 500_000_000, None),
+        Market("lv1", 900, TieRule.PRO_RATA, 4, 500_000_000, None, CarbonRules(40_000, 527_000)),
         Market(
             "mg",
             3_600,
@@ -275,6 +316,7 @@ GENESIS = Genesis(
             1,
             0,
             BargainRules(1_000, 1_000_000, 200_000, [BargainWeight("ann", 2)]),
+            None,
         ),
     ],
     parties=[GenesisParty("operator", KEY, int(Role.OPERATOR | Role.VALIDATOR))],
@@ -339,6 +381,27 @@ BILL = Bill(
     frontier=[HASH, KEY],
 )
 case(BILL)
+case(SLOT_CARBON)
+case(MemberParts([PART]))
+case(CarbonStore(8_000_000))
+case(CarbonLine(SLOT, PART, 600, 24_000_000, 400, 200_000_000))
+case(
+    CarbonStatement(
+        load_wh=100,
+        generated_wh=900,
+        charged_wh=200,
+        discharged_wh=0,
+        load_ug=4_000_000,
+        charged_ug=8_000_000,
+        discharged_ug=0,
+        bought_wh=600,
+        bought_ug=24_000_000,
+        supplied_wh=400,
+        supplied_ug=200_000_000,
+        lines=1,
+        frontier=[HASH],
+    )
+)
 case(CreditNote(HASH, -222_000_000, BILL))
 case(Closure(12, HASH))
 case(

@@ -10,6 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+from tests.carbon_bench import with_carbon
+from tests.carbon_rows import (
+    ALLOTTED_S,
+    HEAVY,
+    carbon_at_the_barrier,
+    member_carbons,
+    settle_two,
+    slot_carbons,
+)
 
 import trace_rows
 from bargain_rows import MARKET_OF_BARGAINS, clearings, microgrids, open_bargains
@@ -44,7 +53,15 @@ from gridpact.contracts.bodies import (
     order_commitment,
 )
 from gridpact.ledger.envelope import Envelope, sealed_payload
-from gridpact.model import AccountMode, Phase, Quality, Role, Side, SlotTariff, Verdict
+from gridpact.model import (
+    AccountMode,
+    Phase,
+    Quality,
+    Role,
+    Side,
+    SlotTariff,
+    Verdict,
+)
 from gridpact.node import SimulatedKeys
 from gridpact.units import QUANTITY_MAX
 from ledger_bench import (
@@ -93,14 +110,16 @@ LIMIT_SLOTS = 4096
 
 def world() -> Bench:
     """Ann has 1.0, three open and three sealed orders, Eve neither money nor meter, Dan, Fay and
-    Gus pay later; Dan has one order to reveal; of one slot Fay has not reported yet."""
+    Gus pay later; Dan has one order to reveal; of one slot Fay has not reported yet; two slots are
+    settled, one with its carbon."""
     keys = SimulatedKeys(7)
     genesis = genesis_with(keys, parties=[(GUEST, Role.MEMBER)], other_deposit_nano=1_000)
     markets = [*genesis.markets, MARKET_OF_BARGAINS]
     genesis = msgspec.structs.replace(genesis, markets=markets)
-    bench = Bench(genesis, keys)
+    bench = Bench(with_carbon(genesis, HEAVY), keys)
     bench.join("ann", deposit_nano=UNIT)
     bench.join("dan", "fay", "gus", mode=AccountMode.POSTPAID)
+    settle_two(bench)
     bench.accept(bench.register("eve"))
     bench.accept(bench.tariff(slots=4), bench.tariff(DEAR, first_s=DEAR_S, slots=2))
     bench.move(Phase.OPEN, slots=4)
@@ -533,6 +552,12 @@ def reports() -> list[Row]:
         make(
             "slot is final", "ann.meter", ReportReading(MARKET, FINAL_S, "ann", "ann.meter"), good
         ),
+        make(
+            "carbon is allotted",
+            "ann.meter",
+            ReportReading(MARKET, ALLOTTED_S, "ann", "ann.meter"),
+            GOOD,
+        ),
         make("", "dan.meter", ReportReading(MARKET, DELIVERED_S, "dan", "dan.meter"), GOOD),
     ]
 
@@ -559,11 +584,13 @@ def batches() -> list[Row]:
         make("foreign meter, one final", METERING, body(FINAL_S), seen(2)),
         make("one stale, one final", own, body(FINAL_S), seen(2, 2)),
         make("one final", own, body(FINAL_S), seen(2, 3)),
+        make("one with its carbon", own, body(ALLOTTED_S), seen(2, 3)),
         make("", own, body(DELIVERED_S), seen(1, 3)),
     ]
 
 
 GOOD = ReadingPayload(2, Quality.MEASURED, 0, 0)
+
 
 # At the barrier
 
@@ -604,6 +631,7 @@ def barrier_rows() -> list[Row]:
         ("64 bits are full", OPERATOR, overpaid),
         ("a curtailment signed earlier", OPERATOR, cut_twice),
         ("end of a member with open orders", OPERATOR, close("ann")),
+        *carbon_at_the_barrier(OPERATOR),
         ("", OPERATOR, close("eve")),
         (
             "",
@@ -661,6 +689,8 @@ TABLE: list[tuple[str, list[Row]]] = [
     ("clearing", clearings(row(Kind.CLEARING), Odd(1), AUDITOR, OPERATOR, OPEN_S)),
     ("reading", reports()),
     ("reading_batch", batches()),
+    ("member_carbon", member_carbons(row(Kind.MEMBER_CARBON), Odd(1))),
+    ("slot_carbon", slot_carbons(row(Kind.SLOT_CARBON))),
     ("trace_request", trace_rows.requests(row(Kind.TRACE_REQUEST), AUDITOR)),
     ("trace_package", trace_rows.packages(row(Kind.TRACE_PACKAGE), AUDITOR)),
     ("trace_result", trace_rows.results(row(Kind.TRACE_RESULT), AUDITOR)),

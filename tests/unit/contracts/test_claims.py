@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import permutations
 
+from carbon_bench import ANN, BOB, SLOTS, fresh, settle, statement
 from gridpact.codec import sha256
-from gridpact.contracts.bodies import Claim, Kind
+from gridpact.contracts.bodies import Claim, CloseAccount, Kind
 from gridpact.contracts.claims import APPLIED_IN_ORDER
 from gridpact.contracts.keys import claim_key
 from gridpact.contracts.kinds import KINDS
@@ -83,6 +84,29 @@ def test_claims_apply_by_kind_then_time_then_id() -> None:
         ]
         told.add(bench.market_root)
     assert len(told) == 1
+
+
+def test_parts_of_carbon_come_before_their_sums_and_both_before_anybody_leaves() -> None:
+    """However early the others were signed; the slots are not final yet, so Bob stays."""
+    bench = fresh()
+    settle(bench)
+    sent = [
+        bench.write(OPERATOR, Kind.CLOSE_ACCOUNT, CloseAccount("bob", 0)),
+        bench.slot_carbon(*SLOTS, submitted_ms=1),
+        bench.member_carbon("bob", *BOB, submitted_ms=2),
+        bench.member_carbon("ann", *ANN, submitted_ms=3),
+    ]
+    bench.accept(*sent)
+    bench.move(Phase.FINAL, slots=2)
+    assert bench.result is not None
+    first = bench.party(OPERATOR).nonce - 4
+    assert bench.result.events == [
+        Event(f"claim/{OPERATOR}/{first + 2}", Verdict.ACCEPTED),
+        Event(f"claim/{OPERATOR}/{first + 3}", Verdict.ACCEPTED),
+        Event(f"claim/{OPERATOR}/{first + 1}", Verdict.ACCEPTED),
+        Event(f"claim/{OPERATOR}/{first}", Verdict.ACCOUNT_IN_USE),
+    ]
+    assert statement(bench, "bob").lines == 2
 
 
 def test_nothing_waits_longer_than_to_the_next_barrier() -> None:

@@ -16,6 +16,7 @@ from gridpact.contracts.genesis import (
     genesis_to_json,
 )
 from gridpact.errors import InputError
+from gridpact.model import CarbonRules
 from ledger_bench import Bench
 
 GENESIS = Bench().genesis
@@ -59,11 +60,28 @@ def changed(path: str, value: object) -> bytes:
 ANN = {"party": "ann", "weight": 2}
 
 
-def bargaining(sealed: int = 0, **rules: object) -> bytes:
+CARBON = {"generation_mg_per_kwh": 40_000, "supplier_mg_per_kwh": 527_000}
+
+
+def with_rules(**rules: object) -> bytes:
+    """The file with carbon in its first market."""
+    return changed("markets.0.carbon", CARBON | rules)
+
+
+def test_carbon_rules_are_read_and_written_again() -> None:
+    genesis = genesis_from_json(with_rules(), "g")
+    assert [market.carbon for market in genesis.markets] == [CarbonRules(40_000, 527_000), None]
+    assert genesis_from_json(genesis_to_json(genesis), "g") == genesis
+    assert json.loads(genesis_to_json(genesis))["markets"][0]["carbon"] == CARBON
+    assert genesis_hash(genesis) != genesis_hash(GENESIS)
+
+
+def bargaining(sealed: int = 0, carbon: object = None, **rules: object) -> bytes:
     """The file with a first market of microgrids."""
     file = json.loads(json.dumps(FILE))
     known = {"gap_ppb": 1, "price_max_micro_per_kwh": 1, "end_micro_per_kwh": 0, "weights": [ANN]}
-    file["markets"][0] |= {"bargain": known | rules, "sealed_deposit_nano": sealed}
+    market = {"bargain": known | rules, "sealed_deposit_nano": sealed, "carbon": carbon}
+    file["markets"][0] |= market
     return json.dumps(file).encode()
 
 
@@ -103,9 +121,15 @@ def test_a_market_of_bargains_is_read_and_written_again() -> None:
         (lambda: bargaining(gap_ppb=10**6 + 1), "not a genesis file"),
         (lambda: bargaining(weights=[{"party": "ann"}]), "BargainWeight has the keys"),
         (lambda: bargaining(weights=[ANN, ANN]), "weights of market lv1: each party once"),
+        (lambda: changed("markets.0.carbon", {}), "CarbonRules has the keys"),
+        (lambda: changed("markets.0.carbon", None), "Market has the keys"),
+        (lambda: with_rules(generation_mg_per_kwh=-1), "not a genesis file"),
+        (lambda: with_rules(supplier_mg_per_kwh=2**31), "not a genesis file"),
+        (lambda: with_rules(supplier_mg_per_kwh=0.5), "not a genesis file"),
+        (lambda: bargaining(carbon=CARBON), "carbon rules where microgrids bargain, .* to null"),
         (lambda: bargaining(sealed=1), "market lv1: sealed_deposit_nano is 1 where microgrids"),
-        (lambda: changed("version", 1), "version 1 is not 2"),
-        (lambda: changed("app_version", 1), "version 1 is not 3"),
+        (lambda: changed("version", 2), "version 2 is not 3"),
+        (lambda: changed("app_version", 3), "version 3 is not 4"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong(data: Callable[[], bytes], said: str) -> None:

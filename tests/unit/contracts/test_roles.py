@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from bargain_bench import bids_of
+from carbon_bench import ANN, SLOTS
 from gridpact.codec import decode
 from gridpact.contracts.bodies import CloseAccount, Kind, OrderPayload, PlaceOrder
 from gridpact.contracts.kinds import KINDS
@@ -35,6 +36,8 @@ OPEN_TO: dict[Kind, set[Role]] = {
     Kind.CLEARING: {Role.OPERATOR, Role.VALIDATOR},
     Kind.READING: {Role.METER, Role.METERING_OPERATOR},
     Kind.READING_BATCH: {Role.METER, Role.METERING_OPERATOR},
+    Kind.MEMBER_CARBON: {Role.OPERATOR, Role.GRID_COMPANY},
+    Kind.SLOT_CARBON: {Role.OPERATOR, Role.GRID_COMPANY},
     Kind.TRACE_REQUEST: {Role.GRID_COMPANY},
     Kind.TRACE_PACKAGE: {Role.SUBSTATION},
     Kind.TRACE_RESULT: {Role.CLOUD_PROVIDER, Role.GRID_COMPANY},
@@ -66,6 +69,8 @@ WRITERS: dict[Kind, Callable[[Bench, str], Signed]] = {
     Kind.CLEARING: lambda bench, sender: bench.clearing(CERTIFICATE, sender=sender),
     Kind.READING: lambda bench, sender: bench.reading("ann", sender=sender),
     Kind.READING_BATCH: lambda bench, sender: bench.batch("ann", [1], sender=sender),
+    Kind.MEMBER_CARBON: lambda bench, sender: bench.member_carbon("ann", *ANN, sender=sender),
+    Kind.SLOT_CARBON: lambda bench, sender: bench.slot_carbon(*SLOTS, sender=sender),
     **{
         kind: lambda bench, sender, kind=kind, body=body: bench.write(sender, kind, body)
         for kind, body in TRACE_BODIES.items()

@@ -465,9 +465,9 @@ def story(bench: Bench, books: Books) -> None:
     assert bench.account("ann")[0] == TEN + of_note.value.billed_nano + 90_000_000
     assert money_residual_nano(bench.application.state) == 0
 
-    with pytest.raises(ProofError, match="the 1 lines are not the 2 of the bill"):
+    with pytest.raises(ProofError, match="the 1 lines are not the 2 of 'credit/ann/"):
         open_claim(msgspec.structs.replace(note, documents=note.documents[:1]))
-    with pytest.raises(ProofError, match="the 3 lines are not the 2 of the bill"):
+    with pytest.raises(ProofError, match="the 3 lines are not the 2 of 'credit/ann/"):
         open_claim(msgspec.structs.replace(note, documents=bill.documents))
 
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from bargain_bench import bids_of
+from carbon_bench import ANN, SLOTS
 from gridpact.codec import Wire, decode, encode, sha256
 from gridpact.contracts import judge_payload
 from gridpact.contracts.bodies import CloseAccount, Kind, OrderPayload, PlaceOrder
@@ -145,6 +146,8 @@ def bodies() -> dict[Kind, Wire]:
         bench.clearing(Certificate(b"", b"", b"", b"", b"", [], [], [], [])),
         bench.reading("ann"),
         bench.batch("ann", [1, -1]),
+        bench.member_carbon("ann", *ANN),
+        bench.slot_carbon(*SLOTS),
         *(bench.write("ann", kind, body) for kind, body in TRACE_BODIES.items()),
     ]
     read = [bench.application.readable(raw) for raw, _ in transactions]

@@ -8,6 +8,7 @@ from tests.ledger_bench import KWH, LENGTH_S, SLOT, UNIT, Bench, Signed, genesis
 
 from gridpact.contracts.application import BlockResult, Candidate, Unreadable
 from gridpact.contracts.bodies import CloseAccount, Kind
+from gridpact.contracts.genesis import Genesis
 from gridpact.ledger.blocks import Proposal
 from gridpact.model import Party, Phase, Quality
 from gridpact.node import LedgerStore, SimulatedKeys
@@ -22,9 +23,9 @@ LATER = SLOT + SLOTS * LENGTH_S
 class WrittenBench(Bench):
     """A bench whose blocks go to disk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, genesis: Genesis | None = None) -> None:
         keys = SimulatedKeys(SEED)
-        super().__init__(genesis_with(keys), keys)
+        super().__init__(genesis or genesis_with(keys), keys)
         self.folder = folder
         self.store = LedgerStore.create(folder, self.genesis)
         self.store.save_initial(dict(self.application.state.entries))
@@ -34,9 +35,9 @@ class WrittenBench(Bench):
         """On a ledger that is already there."""
         bench = cls.__new__(cls)
         keys = SimulatedKeys(SEED)
-        Bench.__init__(bench, genesis_with(keys), keys)
         bench.folder = folder
         bench.store = LedgerStore.open(folder)
+        Bench.__init__(bench, bench.store.genesis, keys)
         tip = bench.store.tip()
         assert tip is not None
         bench.application.state.entries.clear()
