@@ -60,11 +60,14 @@ FORBIDDEN = {
 OPEN_ROOMS = {"studies": "each study is a door of its own, so that none loads the others"}
 """Rooms all of whose modules may be used from outside."""
 OPEN_MODULES = {
+    "gridpact.api.folder": "what a run leaves behind, for the command line",
+    "gridpact.api.microgrid_folder": "the same of microgrids",
     "gridpact.agents.microgrids": "operators of microgrids, who have nothing to do with homes",
     "gridpact.inputs.microgrid_days": "days of microgrids, which need numpy where scenarios do not",
     "gridpact.model.microgrid_day": "nouns of a day of microgrids",
     "gridpact.pipeline.microgrid_run": "a run of microgrids, beside that of an auction",
     "gridpact.pipeline.outsourced": "a trace handed out; needs scipy, runs do not",
+    "gridpact.pipeline.retrace": "tracing again what a ledger says, for auditors",
     "gridpact.pipeline.microgrids": "a day of microgrids, beside that of an auction",
     "gridpact.carbon.outsourcing": "handing tracing out; needs scipy, tracing does not",
     "gridpact.carbon.outsourcing.checks": "how far answers are apart",
@@ -72,6 +75,7 @@ OPEN_MODULES = {
     "gridpact.carbon.outsourcing.curves": "nouns of masked curves",
     "gridpact.carbon.outsourcing.masks": "nouns of masks",
     "gridpact.carbon.outsourcing.problem": "nouns of equations",
+    "gridpact.carbon.allocation": "whole micrograms of what is known exactly, for ledgers",
     "gridpact.carbon.series": "many snapshots part by part, beside tracing of arrays",
     "gridpact.consensus.configuration": "who votes with which weight",
     "gridpact.consensus.frames": "messages on a link",
@@ -99,6 +103,7 @@ OPEN_MODULES = {
     "gridpact.market.solvers.sparse": "matrices of a clearing, for those who compare solvers",
     "gridpact.inputs.flow_series": "snapshots to trace; scenarios need none",
     "gridpact.inputs.instants": "times in options, which files have too",
+    "gridpact.inputs.solved_flow_homes": "homes as nodes of a flow; scenarios need no tracing",
     "gridpact.inputs.solved_flow_imports": "intensity of imports; scenarios need no tracing",
     "gridpact.inputs.solved_flow_reference": "flows to trace; scenarios need none",
     "gridpact.model.asset_checks": "what is wrong with an asset",
@@ -118,6 +123,7 @@ OPEN_MODULES = {
     "gridpact.node.engines": "names of engines",
     "gridpact.node.hosting": "where a run trades",
     "gridpact.node.logs": "how nodes log",
+    "gridpact.node.prover": "proofs of each kind of paper",
     "gridpact.node.ports": "free addresses on this machine",
     "gridpact.node.signing": "a validator's signer and its keys",
     "gridpact.node.raft": "folders of Raft validators",
@@ -134,6 +140,7 @@ OPEN_MODULES = {
     "gridpact.sim.replay": "playing what real validators recorded",
     "gridpact.settlement.arbitration": "who is paid and who pays for traces handed out",
     "gridpact.settlement.standings": "which providers are on the blacklist",
+    "gridpact.settlement.carbon": "carbon statements; settling money needs none",
     "gridpact.settlement.score_parts": "what a score is made of",
     "gridpact.settlement.scores": "how scores move; settling money needs none of it",
 }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Clearing,
         Manifest,
         ProvedBill,
+        ProvedCarbon,
         Result,
         clear_auction,
         clear_microgrids,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         run,
         trace,
         verify_bill,
+        verify_carbon,
     )
 
 __version__ = "0.1.0"
@@ -30,6 +32,7 @@ __all__ = [
     "Clearing",
     "Manifest",
     "ProvedBill",
+    "ProvedCarbon",
     "Result",
     "__version__",
     "clear_auction",
@@ -38,6 +41,7 @@ __all__ = [
     "run",
     "trace",
     "verify_bill",
+    "verify_carbon",
 ]
 
 

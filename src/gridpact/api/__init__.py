@@ -3,21 +3,20 @@
 `import gridpact` offers the same names and loads this room when the first of them is used.
 """
 
-from gridpact.api.bills import ProvedBill, verify_bill
+from gridpact.api.bills import ProvedBill, ProvedCarbon, verify_bill, verify_carbon
 from gridpact.api.clearing import Clearing, clear_auction
-from gridpact.api.folder import MANIFEST, run_into_folder
-from gridpact.api.microgrid_folder import run_microgrids_into_folder
+from gridpact.api.folder import run_into_folder
 from gridpact.api.microgrids import clear_microgrids, load_microgrids
 from gridpact.api.results import Manifest, Result
 from gridpact.api.running import choose_scenario, run
 from gridpact.api.tracing import CarbonTrace, trace
 
 __all__ = [
-    "MANIFEST",
     "CarbonTrace",
     "Clearing",
     "Manifest",
     "ProvedBill",
+    "ProvedCarbon",
     "Result",
     "choose_scenario",
     "clear_auction",
@@ -25,7 +24,7 @@ __all__ = [
     "load_microgrids",
     "run",
     "run_into_folder",
-    "run_microgrids_into_folder",
     "trace",
     "verify_bill",
+    "verify_carbon",
 ]

@@ -1,13 +1,13 @@
-"""Checking a proved bill offline: no ledger, no trust in whoever keeps it."""
+"""Checking proved papers offline: no ledger, no trust in whoever keeps it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gridpact.contracts.statements import open_claim
+from gridpact.contracts.statements import Statement, open_claim
 from gridpact.errors import InputError, Problem
 from gridpact.ledger.proofs import ProofError, check_proof, read_proof
-from gridpact.model import Bill, BillLine
+from gridpact.model import Bill, BillLine, CarbonLine, CarbonStatement
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,19 @@ class ProvedBill:
     """Number of the block under whose record it is proved."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProvedCarbon:
+    """A carbon statement that a proof shows to be on a ledger."""
+
+    key: str
+    """`carbon/<participant>/<day>`."""
+    statement: CarbonStatement
+    lines: tuple[CarbonLine, ...]
+    """All of them, in order."""
+    height: int
+    """Number of the block under whose record it is proved."""
+
+
 def verify_bill(proof: bytes, root: str) -> ProvedBill:
     """Check a proof that `Result.prove_bill` or `gridpact prove --bill` wrote.
 
@@ -32,6 +45,30 @@ def verify_bill(proof: bytes, root: str) -> ProvedBill:
     Raises:
         InputError: the root is no hash, or the proof proves no bill under it.
     """
+    statement, height = _opened(proof, root)
+    if statement is None or not isinstance(statement.value, Bill):
+        raise InputError([Problem("proof", "proves no bill; write it with `prove --bill`")])
+    return ProvedBill(statement.key, statement.value, statement.lines, height)
+
+
+def verify_carbon(proof: bytes, root: str) -> ProvedCarbon:
+    """Check a proof that `Result.prove_carbon` or `gridpact prove --carbon` wrote.
+
+    Args:
+        proof: its bytes.
+        root: hash of the block's record, 64 hexadecimal digits, from a source you trust.
+    Raises:
+        InputError: the root is no hash, or the proof proves no carbon statement under it.
+    """
+    statement, height = _opened(proof, root)
+    if statement is None or not isinstance(statement.value, CarbonStatement):
+        message = "proves no carbon statement; write it with `prove --carbon`"
+        raise InputError([Problem("proof", message)])
+    return ProvedCarbon(statement.key, statement.value, statement.carbon, height)
+
+
+def _opened(proof: bytes, root: str) -> tuple[Statement | None, int]:
+    """What a proof states under a root, and the height of its block."""
     try:
         wanted = bytes.fromhex(root)
     except ValueError:
@@ -43,6 +80,4 @@ def verify_bill(proof: bytes, root: str) -> ProvedBill:
         statement = None if proved.state is None else open_claim(proved.state)
     except ProofError as error:
         raise InputError([Problem("proof", f"refused: {error}")]) from error
-    if statement is None or not isinstance(statement.value, Bill):
-        raise InputError([Problem("proof", "proves no bill; write it with `prove --bill`")])
-    return ProvedBill(statement.key, statement.value, statement.lines, proved.record.height)
+    return statement, proved.record.height

@@ -13,10 +13,15 @@ from gridpact import __version__
 from gridpact.model import RunResult
 from gridpact.node import LedgerStore, audit_ledger, prove_bill
 from gridpact.node.audit import AuditReport
+from gridpact.node.prover import prove_carbon
 from gridpact.reports import ORDERS, frame_of, table, write_report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import polars as pl
+
+    from gridpact.ledger.proofs import ProofFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,26 @@ class Result:
         return self._frame("shortfalls")
 
     @cached_property
+    def carbon(self) -> pl.DataFrame:
+        """One row per slot with carbon: energy and carbon in and out; empty without."""
+        return self._frame("carbon_slots")
+
+    @cached_property
+    def carbon_statements(self) -> pl.DataFrame:
+        """One row per billing day and participant: physical and contractual carbon."""
+        return self._frame("carbon_statements")
+
+    @cached_property
+    def carbon_lines(self) -> pl.DataFrame:
+        """One row per slot of a carbon statement."""
+        return self._frame("carbon_lines")
+
+    @cached_property
+    def carbon_mix(self) -> pl.DataFrame:
+        """One row per slot and member: where what it used was from."""
+        return self._frame("carbon_mix")
+
+    @cached_property
     def orders(self) -> pl.DataFrame:
         """The orders of the slot with the most trades."""
         return frame_of(self.result, ORDERS)
@@ -176,10 +201,26 @@ class Result:
         Raises:
             InputError: there is no such bill.
         """
+        return self._proof(prove_bill, participant, day)
+
+    def prove_carbon(self, participant: str, day: str = "") -> bytes:
+        """A proof of a carbon statement with all its lines, which `verify_carbon` checks.
+
+        Args:
+            participant: whose statement.
+            day: YYYY-MM-DD; the last one when left out.
+        Raises:
+            InputError: there is no such statement.
+        """
+        return self._proof(prove_carbon, participant, day)
+
+    def _proof(
+        self, prove: Callable[[LedgerStore, str, str], ProofFile], participant: str, day: str
+    ) -> bytes:
         from gridpact.ledger.proofs import proof_bytes
 
         store = LedgerStore.open(self.ledger, writable=False)
         try:
-            return proof_bytes(prove_bill(store, participant, day))
+            return proof_bytes(prove(store, participant, day))
         finally:
             store.close()

@@ -13,6 +13,8 @@ from gridpact.quantize import FLOAT_EXACT_MAX, round_half_even
 from gridpact.units import split_by_largest_remainder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gridpact.model.carbon import FloatArray, Trace
 
 UG_PER_T = 1e12
@@ -63,6 +65,44 @@ def allocate(trace: Trace, hours: float, snapshot: int = 0) -> Allocation:
     loads = parts[: len(taken)]
     losses = [min(loss, 0) + part for loss, part in zip(lost, parts[len(taken) :], strict=True)]
     return _booked(trace, emitted, loads, losses)
+
+
+def allot(
+    total_ug: int,
+    t_per_h: Sequence[float],
+    energies_wh: Sequence[int],
+    hours: float,
+    *,
+    slack_ug: int,
+) -> list[int]:
+    """Carbon that is known to the microgram, in the proportions of what was traced.
+
+    Who takes no whole Wh takes no carbon. Largest remainders make the parts whole.
+
+    Args:
+        total_ug: what is to be allotted, >= 0.
+        t_per_h: traced carbon of each who takes, >= 0.
+        energies_wh: of each who takes.
+        hours: length of the snapshot, > 0.
+        slack_ug: what rounding sources to whole Wh may have changed.
+    Raises:
+        TracingError: more than `UNTRACED_MAX` is missing, or nobody takes a Wh.
+    """
+    traced = _whole(np.array(t_per_h) * (hours * UG_PER_T), "traced_ug")
+    missing = total_ug - sum(traced)
+    if abs(missing) > UNTRACED_MAX * max(total_ug, 1) + slack_ug + len(traced):
+        raise TracingError(
+            f"{missing} of {total_ug} ug did not reach a load or loss; "
+            f"allowed: {UNTRACED_MAX:g} of all; solve the power flow more exactly"
+        )
+    weights = [max(ug, 0) if wh > 0 else 0 for ug, wh in zip(traced, energies_wh, strict=True)]
+    if total_ug and not any(weights):
+        weights = [max(wh, 0) for wh in energies_wh]
+    if not any(weights):
+        if total_ug:
+            raise TracingError(f"{total_ug} ug and nobody who takes a whole Wh")
+        return weights
+    return split_by_largest_remainder(total_ug, weights)
 
 
 def _booked(trace: Trace, emitted: list[int], loads: list[int], losses: list[int]) -> Allocation:

@@ -22,7 +22,7 @@ def copies_of(folder: Path, participant: str) -> list[Path]:
     Raises:
         StoreError: a file cannot be read.
     """
-    from gridpact.api import MANIFEST
+    from gridpact.api.folder import MANIFEST
 
     home = folder.resolve().parent
     if not (home / MANIFEST).is_file():

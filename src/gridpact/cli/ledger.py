@@ -14,8 +14,11 @@ from gridpact.files import write_atomically
 
 if TYPE_CHECKING:
     from gridpact.contracts.statements import Statement
-    from gridpact.model import BillLine
+    from gridpact.model import BillLine, CarbonLine
+    from gridpact.pipeline.retrace import Retraced
 
+CARBON_WORDS = """load, charged, discharged: physical, by the power flow; bought, supplied:
+contractual, by contracts and readings. The two answer different questions; do not add them."""
 LARGEST_PROOF_BYTES = 2**26
 
 
@@ -31,14 +34,18 @@ def audit(
     root: Annotated[
         str, typer.Option(help="Expected hash of the last block's record, from elsewhere.")
     ] = "",
+    scenario: Annotated[
+        str, typer.Option(help="Scenario file or built-in name: trace all carbon again.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Re-execute every block from genesis and compare everything that is stored.
 
     Signatures, nonces, payload hashes, links, roots, receipts; money, escrow and energy at each
-    barrier. Exit code 1 when anything differs.
+    barrier. With the scenario the power flow of each slot is solved again, and its carbon traced
+    again. Exit code 1 when anything differs.
 
-    Example: `gridpact audit out/demo/ledger`
+    Example: `gridpact audit out/demo/ledger --scenario rural-day`
     """
     from gridpact.node import audit_ledger
 
@@ -46,9 +53,14 @@ def audit(
     expected = _hex(root, "--root").hex() if root else ""
     with progress_bar("auditing", quiet=as_json) as progress:
         report = audit_ledger(folder, expected_root=expected, progress=progress)
+    again = _traced_again(folder, scenario) if scenario and report.ok else None
+    if again is not None:
+        report.violations += again.violations
     if as_json:
+        carbon = None if again is None else {"slots": again.slots, "largest_ug": again.largest_ug}
         print_json(
             {
+                "carbon_traced_again": carbon,
                 "ok": report.ok,
                 "height": report.height,
                 "transactions": report.transactions,
@@ -72,8 +84,25 @@ def audit(
             f"{how}\nlast record  {report.record_hash}\n"
             f"market root  {report.market_state_root}"
         )
+        if again is not None:
+            typer.echo(_traced_words(again))
     if not report.ok:
         sys.exit(EXIT_FAILED_CHECK)
+
+
+def _traced_again(folder: Path, scenario: str) -> Retraced:
+    from gridpact.inputs import builtin_scenario, load_scenario
+    from gridpact.pipeline.retrace import retrace
+
+    is_file = scenario.endswith(".toml") or Path(scenario).exists()
+    return retrace(folder, load_scenario(scenario) if is_file else builtin_scenario(scenario))
+
+
+def _traced_words(again: Retraced) -> str:
+    words = f"carbon traced again in {again.slots} slots, at most {again.largest_ug} ug apart"
+    if again.pruned:
+        words += f"; members' parts of {again.pruned} allotments were removed"
+    return words
 
 
 def _how_checked(base_height: int, first_height: int, pruned: int) -> str:
@@ -92,26 +121,31 @@ def prove(
     ledger: Annotated[Path, typer.Argument(help="A ledger folder, or the folder of a run.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the proof goes.")],
     bill: Annotated[str, typer.Option(help="A participant's bill with all its lines.")] = "",
-    day: Annotated[str, typer.Option(help="Day of the bill, YYYY-MM-DD; the last one.")] = "",
+    carbon: Annotated[str, typer.Option(help="A participant's carbon statement.")] = "",
+    day: Annotated[str, typer.Option(help="Day of either, YYYY-MM-DD; the last one.")] = "",
     state: Annotated[str, typer.Option(help="A state key, present or absent.")] = "",
     tx: Annotated[str, typer.Option(help="A transaction id in hexadecimal.")] = "",
 ) -> None:
     """Write a proof that can be checked offline, without the ledger.
 
-    Example: `gridpact prove out/demo/ledger --bill h0-a-008 -o bill.proof`
+    Example: `gridpact prove out/demo/ledger --bill h0-a-008 -o bill.proof` or
+    `gridpact prove out/demo/ledger --carbon h0-a-008 -o carbon.proof`
     """
     from gridpact.ledger.proofs import proof_bytes
     from gridpact.node import LedgerStore, prove_bill, prove_state, prove_transaction
+    from gridpact.node.prover import prove_carbon
 
-    asked = [name for name, value in (("--bill", bill), ("--state", state), ("--tx", tx)) if value]
+    options = {"--bill": bill, "--carbon": carbon, "--state": state, "--tx": tx}
+    asked = [name for name, value in options.items() if value]
     if len(asked) != 1:
-        raise InputError(
-            [Problem("prove", f"give one of --bill, --state, --tx; found {asked or 'none'}")]
-        )
+        message = f"give one of {', '.join(options)}; found {', '.join(asked) or 'none'}"
+        raise InputError([Problem("prove", message)])
     store = LedgerStore.open(ledger_folder(ledger), writable=False)
     try:
         if bill:
             proof = prove_bill(store, bill, day)
+        elif carbon:
+            proof = prove_carbon(store, carbon, day)
         elif state:
             proof = prove_state(store, state)
         else:
@@ -161,7 +195,7 @@ def verify(
     if statement is not None:
         facts["key"] = statement.key
         facts["value"] = _plain(statement.value)
-        facts["lines"] = [_plain(line) for line in statement.lines]
+        facts["lines"] = [_plain(line) for line in (*statement.lines, *statement.carbon)]
     if proved.receipt is not None:
         facts["transaction"] = proved.receipt.transaction.hex()
         facts["verdict"] = Verdict(proved.receipt.verdict).name
@@ -181,6 +215,8 @@ def _print_statement(statement: Statement) -> None:
         typer.echo(f"{statement.key} is absent from the state")
         return
     typer.echo(f"{statement.key}:")
+    from gridpact.model import CarbonStatement
+
     value = statement.value
     for name in type(value).__struct_fields__:
         if name != "frontier":
@@ -190,27 +226,50 @@ def _print_statement(statement: Statement) -> None:
                 label, shown = name.removesuffix("_nano"), money(field)
             elif name.endswith("_wh"):
                 label, shown = name.removesuffix("_wh"), f"{field} Wh"
+            elif name.endswith("_ug"):
+                label, shown = name.removesuffix("_ug") + " carbon", f"{grams(field)} g"
             typer.echo(f"  {label:<24} {shown:>20}")
-    if not statement.lines:
+    if isinstance(value, CarbonStatement):
+        typer.echo(CARBON_WORDS)
+    texts = [_line_text(line) for line in statement.lines]
+    texts += [_carbon_text(line) for line in statement.carbon]
+    if not texts:
         return
-    typer.echo(f"all {len(statement.lines)} lines checked, each with its trade or reading:")
-    shown_first, shown_last = statement.lines[:3], statement.lines[3:][-3:]
-    for line in shown_first:
-        typer.echo(_line_text(line))
-    if len(statement.lines) > len(shown_first) + len(shown_last):
+    typer.echo(f"all {len(texts)} lines checked:")
+    shown_first, shown_last = texts[:3], texts[3:][-3:]
+    for text in shown_first:
+        typer.echo(text)
+    if len(texts) > len(shown_first) + len(shown_last):
         typer.echo("  ... (--json shows all)")
-    for line in shown_last:
-        typer.echo(_line_text(line))
+    for text in shown_last:
+        typer.echo(text)
 
 
 def _line_text(line: BillLine) -> str:
+    return (
+        f"  {_time_text(line.slot_start_s)}  {line.kind.name:<13} {line.energy_wh:>8} Wh  "
+        f"{money(line.amount_nano):>16}  {line.reference}"
+    )
+
+
+def _carbon_text(line: CarbonLine) -> str:
+    used = line.physical
+    return (
+        f"  {_time_text(line.slot_start_s)}  used {used.load_wh:>7} Wh {grams(used.load_ug):>14} g"
+        f"  bought {line.bought_wh:>6} Wh, from outside {line.supplied_wh:>6} Wh"
+    )
+
+
+def _time_text(time_s: int) -> str:
     from datetime import UTC, datetime
 
-    start = datetime.fromtimestamp(line.slot_start_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return (
-        f"  {start}  {line.kind.name:<13} {line.energy_wh:>8} Wh  {money(line.amount_nano):>16}"
-        f"  {line.reference}"
-    )
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def grams(carbon_ug: int) -> str:
+    """Micrograms as grams with all six digits."""
+    whole, ug = divmod(abs(carbon_ug), 10**6)
+    return f"{'-' if carbon_ug < 0 else ''}{whole}.{ug:06d}"
 
 
 def money(amount_nano: int) -> str:

@@ -116,7 +116,7 @@ def _run_microgrids(
     replace: bool,
     as_json: bool,
 ) -> None:
-    from gridpact.api import run_microgrids_into_folder
+    from gridpact.api.microgrid_folder import run_microgrids_into_folder
     from gridpact.inputs.microgrid_days import microgrid_day
 
     if problems:
@@ -153,7 +153,7 @@ def _chosen_scenario(
 
 def _target(out: Path | None, name: str, replace: bool) -> Path:
     """Where the run goes: a new folder, an empty one, or one of an earlier run to replace."""
-    from gridpact.api import MANIFEST
+    from gridpact.api.folder import MANIFEST
 
     if out is None:
         number = 1

@@ -20,6 +20,7 @@ from gridpact.inputs.calendar import (
     midnight_s,
     parse_zone,
 )
+from gridpact.inputs.carbon_policy import read_carbon
 from gridpact.inputs.connections import read_network
 from gridpact.inputs.homes import RunDays
 from gridpact.inputs.members import Offered, read_members
@@ -119,6 +120,7 @@ def _read(path: Path) -> tuple[Scenario, Findings]:
     days = top.integer("days", 1, DAYS_MAX, default=1)
     zone = parse_zone(time_zone)
     tariff = read_tariff(top.table("tariff"), region, slot_length_s)
+    run = RunDays(first_day, days, zone, Slot(midnight_s(first_day, zone), slot_length_s))
     members, forecasting = read_members(
         top,
         Offered(
@@ -128,8 +130,9 @@ def _read(path: Path) -> tuple[Scenario, Findings]:
             has_network=policy is not None,
             connections=connections,
         ),
-        RunDays(first_day, days, zone, Slot(midnight_s(first_day, zone), slot_length_s)),
+        run,
     )
+    carbon = read_carbon(top.table("carbon"), path.parent, has_network=policy is not None, run=run)
     scenario = Scenario(
         name=top.name("name"),
         seed=top.integer("seed", 0, INT64_MAX, default=1),
@@ -147,6 +150,7 @@ def _read(path: Path) -> tuple[Scenario, Findings]:
         members=members,
         forecasting=forecasting,
         metering=_metering(top.table("metering")),
+        carbon=carbon,
         sealed_deposit_micro=market.integer(
             "sealed_deposit_micro",
             0,

@@ -43,7 +43,12 @@ class ImportIntensity:
     mg_per_kwh: IntArray
 
     def t_per_mwh(self, times_s: Sequence[int]) -> FloatArray:
-        """Intensity at some times, each by the slot it lies in.
+        """As `at`, in t/MWh."""
+        found: FloatArray = self.at(times_s) / MG_PER_KWH_PER_T_PER_MWH
+        return found
+
+    def at(self, times_s: Sequence[int]) -> IntArray:
+        """Intensity in mg/kWh at some times, each by the slot it lies in.
 
         Raises:
             InputError: times outside of the file.
@@ -58,7 +63,7 @@ class ImportIntensity:
                 f"{start_text(int(self.start_s[0]))} to {start_text(end)}; add the missing rows"
             )
             raise InputError([Problem(self.file, message)])
-        found: FloatArray = self.mg_per_kwh[slot] / MG_PER_KWH_PER_T_PER_MWH
+        found: IntArray = self.mg_per_kwh[slot]
         return found
 
 

@@ -11,6 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gridpact.model.allotments import CarbonRules
 from gridpact.model.assets import Battery, DailyWindow, FlexibleLoad, Planning
 from gridpact.model.grid import CurtailmentRule, GridLimits
 from gridpact.model.market import Quality
@@ -295,6 +296,18 @@ class NetworkPolicy:
     """Of all loads, inductive; generation feeds in active power only."""
 
 
+@dataclass(frozen=True, slots=True)
+class CarbonPolicy:
+    """What energy emits, mg/kWh."""
+
+    rules: CarbonRules
+    """As the genesis file has them."""
+    import_mg_per_kwh: int
+    """Of what the external grids supply; used where no file says more."""
+    imports: Path | None = None
+    """CSV of the same over time."""
+
+
 class Reporting(IntEnum):
     """Who sends the readings."""
 
@@ -340,6 +353,8 @@ class Scenario:
     metering: MeteringPolicy = MeteringPolicy()
     sealed_deposit_micro: int = 0
     """Held for each order, which stays sealed until gate closure; 0: orders are open."""
+    carbon: CarbonPolicy | None = None
+    """None: no carbon is traced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gridpact.codec import decode
+from gridpact.contracts.keys import slot_carbon_key
 from gridpact.errors import invariant
-from gridpact.ledger import Account
+from gridpact.ledger import Account, owner_of
 from gridpact.model import (
     Bill,
     BillLine,
     BillResult,
+    CarbonLine,
+    CarbonMix,
+    CarbonResult,
+    CarbonStatement,
+    CarbonStatementResult,
+    CarbonStore,
     CreditNote,
     CreditResult,
     Gains,
@@ -21,6 +28,7 @@ from gridpact.model import (
     Profiles,
     RunResult,
     Scenario,
+    SlotCarbon,
     SlotResult,
 )
 from gridpact.node import LedgerStore
@@ -64,6 +72,7 @@ class Books:
             grid=trader.lines.result() if trader.lines is not None else None,
             homes=trader.population.homes(),
             forecast=trader.population.forecast_errors(),
+            carbon=self._carbon(),
             gains=Gains(income[True], base[True], -income[False], -base[False]),
             energy_residual_wh=sum(
                 abs(slot.metered_net_wh - (slot.state.grid_export_wh - slot.state.grid_import_wh))
@@ -104,6 +113,8 @@ class Books:
                 f"{unlearned} of {len(self.profiles.days)} days were forecast as a week before: "
                 "learning needs 14 days of history; set season_days to 14 or more"
             )
+        if self.trader.carbon is not None:
+            remarks.extend(self.trader.carbon.untraced)
         if self.trader.lines is not None:
             remarks.extend(self.trader.lines.result().unsupplied)
         return remarks
@@ -145,14 +156,56 @@ class Books:
                 notes.append(CreditResult(participant, day, entry.value, lines))
         return sorted(notes, key=lambda note: (note.day, note.participant_id))
 
-    def _lines(self, series: str, participant: str, income: dict[bool, int]) -> StoredLines:
+    def _carbon(self) -> CarbonResult | None:
+        """Slots, statements and storages, and whether they agree."""
+        desk = self.trader.carbon
+        if desk is None:
+            return None
+        entries = dict(self.store.entries())
+        market = self.scenario.market_id
+        found = [entries.get(slot_carbon_key(market, each.slot.start_s)) for each in self.slots]
+        slots = [
+            entry.value if entry is not None and isinstance(entry.value, SlotCarbon) else None
+            for entry in found
+        ]
+        statements, held_ug = [], {}
+        for key, entry in entries.items():
+            if isinstance(entry.value, CarbonStatement):
+                _, participant, day = key.split("/")
+                count = entry.value.lines
+                lines = StoredLines(self.store.folder, key, count, CarbonLine)
+                statements.append(CarbonStatementResult(participant, day, entry.value, lines))
+            elif isinstance(entry.value, CarbonStore):
+                held_ug[owner_of(key)] = entry.value.held_ug
+        statements.sort(key=lambda each: (each.day, each.participant_id))
+        traced = [slot for slot in slots if slot is not None]
+        stated = [each.statement for each in statements]
+        stored_ug = sum(slot.charged_ug - slot.discharged_ug for slot in traced)
+        residual_ug = (
+            sum(abs(slot.residual_ug) for slot in traced)
+            + abs(sum(slot.load_ug for slot in traced) - sum(one.load_ug for one in stated))
+            + abs(stored_ug - sum(one.charged_ug - one.discharged_ug for one in stated))
+            + abs(stored_ug - sum(held_ug.values()))
+        )
+        return CarbonResult(
+            tuple(slots),
+            tuple(statements),
+            held_ug,
+            residual_ug,
+            tuple(desk.untraced),
+            CarbonMix(desk.import_share, desk.storage_share, desk.mixed),
+        )
+
+    def _lines(
+        self, series: str, participant: str, income: dict[bool, int]
+    ) -> StoredLines[BillLine]:
         """Add the lines of a bill or credit note to `income`; they stay in the ledger."""
         lines = [decode(BillLine, document.data) for document in self.store.documents(series)]
         row, first_s = self._row[participant], self.slots[0].slot.start_s
         for line in lines:
             index = (line.slot_start_s - first_s) // self.scenario.slot_length_s
             income[bool(self._net[row, index] > 0)] += line.amount_nano
-        return StoredLines(self.store.folder, series, len(lines))
+        return StoredLines(self.store.folder, series, len(lines), BillLine)
 
     def _baselines(self) -> dict[tuple[str, str], int]:
         """What each participant's readings of a day come to with feed-in and retail alone."""

@@ -30,6 +30,7 @@ from gridpact.model import (
     TradeCut,
 )
 from gridpact.node import EnginePort, Wallet
+from gridpact.pipeline.carbon import CarbonDesk
 from gridpact.pipeline.desk import Desk
 from gridpact.pipeline.lines import Lines, Trade
 from gridpact.pipeline.metering import Metering
@@ -70,6 +71,11 @@ class DayTrader:
         self.lines = (
             Lines(scenario.network, scenario.members, scenario.slot_length_s)
             if scenario.network is not None
+            else None
+        )
+        self.carbon = (
+            CarbonDesk(scenario, profiles, self.lines.network, self.desk, scenario.carbon)
+            if self.lines is not None and scenario.carbon is not None
             else None
         )
         self.fullest_book: Book | None = None
@@ -113,7 +119,11 @@ class DayTrader:
             await self.desk.send_sound(self.metering.of_day(first, end))
             await self._move(first, end, Phase.METERED, Phase.SETTLED)
         await self.desk.send_sound(self.metering.late_of_day(first, end))
+        if self.carbon is not None:
+            await self.desk.send_sound(self.carbon.of_day(first, end))
         await self._move(first, end, Phase.FINAL)
+        if self.carbon is not None:
+            await self.carbon.confirm()
         final = await self._states(first, end)
         return [
             dataclasses.replace(slot, state=state) for slot, state in zip(day, final, strict=True)
@@ -146,6 +156,8 @@ class DayTrader:
         grid = None
         if self.lines is not None:
             grid = self.lines.observe(index, delivered.net_wh, delivered.load_wh, cuts)
+        if self.carbon is not None and self.lines is not None and self.lines.flow is not None:
+            self.carbon.trace(index, self.lines.flow, delivered)
         return _Came(index, delivered, grid)
 
     async def _curtail(self, index: int, cuts: tuple[TradeCut, ...]) -> None:
@@ -188,7 +200,7 @@ class DayTrader:
             load_wh=sum(delivered.load_wh),
             pv_wh=delivered.pv_wh,
             metered_net_wh=sum(delivered.net_wh),
-            stored_wh=delivered.stored_wh,
+            stored_wh=sum(delivered.charged_wh) - sum(delivered.discharged_wh),
             spilled_wh=delivered.spilled_wh,
             grid=came.grid,
         )

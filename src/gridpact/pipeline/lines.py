@@ -132,11 +132,7 @@ class Lines:
             cuts: what was curtailed.
         """
         started = time.perf_counter()
-        net_w = -np.array(net_wh, dtype=np.float64) * self._w_per_wh
-        load_w = np.array(load_wh, dtype=np.float64) * self._w_per_wh
-        flow = self.flow = self.model.flow(
-            self._at_buses(net_w), self._at_buses(self._q_var(load_w))
-        )
+        flow = self.flow = self.solve(net_wh, load_wh)
         found = tuple(
             dataclasses.replace(violation, snapshot=index)
             for violation in violations(flow, self.policy.limits)
@@ -144,6 +140,12 @@ class Lines:
         seen = self._seen(flow, found, cuts) if flow.converged[0] else self._collapsed(index, cuts)
         self.spent_s += time.perf_counter() - started
         return seen
+
+    def solve(self, net_wh: Sequence[int], load_wh: Sequence[int]) -> PowerFlow:
+        """The power flow of one slot; energies as `observe` takes them."""
+        net_w = -np.array(net_wh, dtype=np.float64) * self._w_per_wh
+        load_w = np.array(load_wh, dtype=np.float64) * self._w_per_wh
+        return self.model.flow(self._at_buses(net_w), self._at_buses(self._q_var(load_w)))
 
     def _seen(
         self, flow: PowerFlow, found: tuple[Violation, ...], cuts: tuple[TradeCut, ...]

@@ -77,7 +77,7 @@ Progress = Callable[[int, int], None]
 def genesis_of_day(day: MicrogridDay, keys: SimulatedKeys, validators: int = 1) -> Genesis:
     """The genesis file of a simulated day."""
     rules = BargainRules(GAP_PPB, PRICE_MAX_MICRO, day.terms.end_micro_per_kwh, [])
-    market = Market(MARKET, day.slot_length_s, TieRule.PRO_RATA, 1, 0, rules)
+    market = Market(MARKET, day.slot_length_s, TieRule.PRO_RATA, 1, 0, rules, None)
     return simulated_genesis(day.name, day.currency, market, keys, validators)
 
 

@@ -64,6 +64,7 @@ def genesis_of(scenario: Scenario, keys: SimulatedKeys, validators: int = 1) -> 
         scenario.orders_per_slot,
         scenario.sealed_deposit_micro * 1000,
         bargain=None,
+        carbon=None if scenario.carbon is None else scenario.carbon.rules,
     )
     network = scenario.network.reference if scenario.network is not None else ""
     return simulated_genesis(

@@ -62,8 +62,11 @@ class Delivered:
     load_wh: list[int]
     """Gross, with loads that wait or bend and vehicles."""
     pv_wh: int
-    stored_wh: int
-    """Into batteries less out of them."""
+    charged_wh: list[int]
+    """Into each member's battery."""
+    discharged_wh: list[int]
+    left_uwh: list[int]
+    """Drawable in each member's battery after the slot, micro-Wh."""
     spilled_wh: int
 
 
@@ -157,7 +160,8 @@ class Population:
         pv_wh: list[int] = self._profiles.pv_wh[:, column].tolist()
         start_s = self._profiles.slots[index].start_s
         net_wh = [pv - load for pv, load in zip(pv_wh, load_wh, strict=True)]
-        stored_wh = spilled_wh = 0
+        spilled_wh = 0
+        charged_wh, discharged_wh, left_uwh = ([0] * len(load_wh) for _ in range(3))
         for row, home in self._homes.items():
             undelivered_wh = positions[row].undelivered_wh
             slot = home.planner.deliver(
@@ -167,7 +171,8 @@ class Population:
             net_wh[row] = slot.net_wh
             load_wh[row] = slot.load_wh + slot.flexible_wh + slot.deferrable_wh
             load_wh[row] += slot.vehicle_charged_wh - slot.vehicle_discharged_wh
-            stored_wh += slot.charged_wh - slot.discharged_wh
+            charged_wh[row], discharged_wh[row] = slot.charged_wh, slot.discharged_wh
+            left_uwh[row] = slot.stored_uwh
             spilled_wh += slot.spilled_wh
         for row, position in enumerate(positions):
             if position.curtailed_wh and position.ordered_wh > 0:
@@ -178,7 +183,9 @@ class Population:
                 if row in self._homes:
                     self._homes[row].spilled_wh += over_wh
         self.metered_wh[:, index] = net_wh
-        return Delivered(net_wh, load_wh, sum(pv_wh), stored_wh, spilled_wh)
+        return Delivered(
+            net_wh, load_wh, sum(pv_wh), charged_wh, discharged_wh, left_uwh, spilled_wh
+        )
 
     def forecast_errors(self) -> ForecastErrors:
         """How far the forecasts were from the profiles that came."""

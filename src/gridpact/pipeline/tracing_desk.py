@@ -39,7 +39,7 @@ TARIFF = SlotTariff(1, 0, 0, "none", "2024-01-01")
 
 def genesis_of_trace(keys: SimulatedKeys) -> Genesis:
     """The genesis file of a chain on which traces are handed out."""
-    market = Market(MARKET, SLOT_S, TieRule.PRO_RATA, 1, 0, None)
+    market = Market(MARKET, SLOT_S, TieRule.PRO_RATA, 1, 0, None, None)
     return simulated_genesis("tracing", "EUR", market, keys, validators=1)
 
 

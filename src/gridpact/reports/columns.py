@@ -6,10 +6,9 @@ CSV, Parquet and data frames are all made from here, and `docs/results.md` repea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from gridpact.model import (
     BillLine,
@@ -26,128 +25,84 @@ from gridpact.model import (
 )
 from gridpact.model.assets import Shortfall
 from gridpact.model.grid import Violation
-
-Row = TypeVar("Row")
-Value = int | float | str | None
-
-
-class Kind(Enum):
-    """What a column holds."""
-
-    WHOLE = "integer"
-    REAL = "float"
-    TEXT = "text"
-    TIME = "time"
-    """An instant, in seconds since 1970-01-01 UTC until it is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column(Generic[Row]):
-    """One column; None is a value that is not there."""
-
-    name: str
-    kind: Kind
-    read: Callable[[Row], Value]
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Table(Generic[Row]):
-    """One table."""
-
-    name: str
-    meaning: str
-    """What a row is, and how rows are ordered."""
-    rows: Callable[[RunResult], Iterable[Row]]
-    columns: tuple[Column[Row], ...]
-
-
-def _whole(name: str, read: Callable[[Row], int | None], meaning: str) -> Column[Row]:
-    return Column(name, Kind.WHOLE, read, meaning)
-
-
-def _real(name: str, read: Callable[[Row], float | None], meaning: str) -> Column[Row]:
-    return Column(name, Kind.REAL, read, meaning)
-
-
-def _text(name: str, read: Callable[[Row], str], meaning: str) -> Column[Row]:
-    return Column(name, Kind.TEXT, read, meaning)
-
-
-def _time(name: str, read: Callable[[Row], int], meaning: str) -> Column[Row]:
-    return Column(name, Kind.TIME, read, meaning)
-
+from gridpact.reports.carbon_columns import (
+    CARBON_LINES,
+    CARBON_MIX,
+    CARBON_SLOTS,
+    CARBON_STATEMENTS,
+)
+from gridpact.reports.table_shapes import Table, real, text, time, whole
 
 SLOTS: Table[SlotResult] = Table(
     "slots",
     "one row per delivery slot, in time order",
     lambda result: result.slots,
     (
-        _time("start_utc", lambda each: each.slot.start_s, "start of the slot"),
-        _whole("length_s", lambda each: each.slot.length_s, "length of the slot"),
-        _text("billing_day", lambda each: each.state.tariff.billing_day, "bill it is part of"),
-        _whole(
+        time("start_utc", lambda each: each.slot.start_s, "start of the slot"),
+        whole("length_s", lambda each: each.slot.length_s, "length of the slot"),
+        text("billing_day", lambda each: each.state.tariff.billing_day, "bill it is part of"),
+        whole(
             "retail_micro_per_kwh",
             lambda each: each.state.tariff.retail_micro_per_kwh,
             "retail tariff",
         ),
-        _whole(
+        whole(
             "feed_in_micro_per_kwh",
             lambda each: each.state.tariff.feed_in_micro_per_kwh,
             "feed-in tariff",
         ),
-        _whole(
+        whole(
             "network_fee_micro_per_kwh",
             lambda each: each.state.tariff.network_fee_micro_per_kwh,
             "network fee, paid by the buyer",
         ),
-        _whole("orders", lambda each: each.state.orders, "orders placed"),
-        _whole("trades", lambda each: each.state.trades, "trades made"),
-        _whole("traded_wh", lambda each: each.state.traded_wh, "energy traded, both stages"),
-        _whole(
+        whole("orders", lambda each: each.state.orders, "orders placed"),
+        whole("trades", lambda each: each.state.trades, "trades made"),
+        whole("traded_wh", lambda each: each.state.traded_wh, "energy traded, both stages"),
+        whole(
             "curtailed_wh",
             lambda each: each.state.curtailed_wh,
             "part of it that the grid could not carry",
         ),
-        _whole(
+        whole(
             "second_stage_wh",
             lambda each: each.state.second_stage_wh,
             "part of `traded_wh` that was traded in the second stage",
         ),
-        _whole(
+        whole(
             "turnover_nano",
             lambda each: each.state.turnover_nano,
             "what buyers pay for traded energy; over `traded_wh` it is the mean trade price in "
             "micro-currency per kWh",
         ),
-        _whole(
+        whole(
             "reference_price_micro_per_kwh",
             lambda each: (
                 price if (price := each.state.reference_price_micro_per_kwh) >= 0 else None
             ),
             "mean trade price of the first stage; empty without a trade",
         ),
-        _whole("load_wh", lambda each: each.load_wh, "consumption of all members, gross"),
-        _whole("pv_wh", lambda each: each.pv_wh, "generation of all members, gross"),
-        _whole(
+        whole("load_wh", lambda each: each.load_wh, "consumption of all members, gross"),
+        whole("pv_wh", lambda each: each.pv_wh, "generation of all members, gross"),
+        whole(
             "stored_wh", lambda each: each.stored_wh, "into batteries less out of them, all members"
         ),
-        _whole(
+        whole(
             "spilled_wh",
             lambda each: each.spilled_wh,
             "sun that was not fed in: the lines could not carry it, or export was limited",
         ),
-        _whole(
+        whole(
             "metered_net_wh",
             lambda each: each.metered_net_wh,
             "sum of all readings, + = injection",
         ),
-        _whole(
+        whole(
             "grid_import_wh",
             lambda each: each.state.grid_import_wh,
             "bought from the grid in settlement",
         ),
-        _whole(
+        whole(
             "grid_export_wh",
             lambda each: each.state.grid_export_wh,
             "sold to the grid in settlement",
@@ -177,55 +132,55 @@ BILLS: Table[IssuedBill] = Table(
     "one row per billing day and participant, by day, then participant",
     _issued_bills,
     (
-        _text("billing_day", lambda each: each.result.day, "day in the scenario's time zone"),
-        _text("participant", lambda each: each.result.participant_id, "whose bill it is"),
-        _whole("bought_wh", lambda each: each.result.bill.bought_wh, "bought from other members"),
-        _whole("sold_wh", lambda each: each.result.bill.sold_wh, "sold to other members"),
-        _whole(
+        text("billing_day", lambda each: each.result.day, "day in the scenario's time zone"),
+        text("participant", lambda each: each.result.participant_id, "whose bill it is"),
+        whole("bought_wh", lambda each: each.result.bill.bought_wh, "bought from other members"),
+        whole("sold_wh", lambda each: each.result.bill.sold_wh, "sold to other members"),
+        whole(
             "grid_import_wh",
             lambda each: each.result.bill.grid_import_wh,
             "taken beyond its trades, at the retail tariff",
         ),
-        _whole(
+        whole(
             "grid_export_wh",
             lambda each: each.result.bill.grid_export_wh,
             "fed in beyond its trades, at the feed-in tariff",
         ),
-        _whole("purchases_nano", lambda each: each.result.bill.purchases_nano, "for `bought_wh`"),
-        _whole("sales_nano", lambda each: each.result.bill.sales_nano, "for `sold_wh`"),
-        _whole("network_fees_nano", lambda each: each.result.bill.fees_nano, "network fees"),
-        _whole(
+        whole("purchases_nano", lambda each: each.result.bill.purchases_nano, "for `bought_wh`"),
+        whole("sales_nano", lambda each: each.result.bill.sales_nano, "for `sold_wh`"),
+        whole("network_fees_nano", lambda each: each.result.bill.fees_nano, "network fees"),
+        whole(
             "grid_import_nano",
             lambda each: each.result.bill.grid_import_nano,
             "for `grid_import_wh`",
         ),
-        _whole(
+        whole(
             "grid_export_nano",
             lambda each: each.result.bill.grid_export_nano,
             "for `grid_export_wh`",
         ),
-        _whole(
+        whole(
             "lost_deposits_nano",
             lambda each: each.result.bill.lost_deposits_nano,
             "deposits of sealed orders that were not revealed",
         ),
-        _whole(
+        whole(
             "total_nano",
             lambda each: each.result.bill.total_nano,
             "the bill as issued: sum of all lines",
         ),
-        _whole("corrections_nano", lambda each: each.change_nano, "what a credit note changes"),
-        _whole(
+        whole("corrections_nano", lambda each: each.change_nano, "what a credit note changes"),
+        whole(
             "without_market_nano",
             lambda each: each.result.baseline_nano,
             "the last readings with feed-in and retail tariff alone",
         ),
-        _whole(
+        whole(
             "difference_nano",
             lambda each: each.result.bill.total_nano + each.change_nano - each.result.baseline_nano,
             "what the market brought: bill and corrections less `without_market_nano`",
         ),
-        _whole("lines", lambda each: each.result.bill.lines, "number of lines"),
+        whole("lines", lambda each: each.result.bill.lines, "number of lines"),
     ),
 )
 
@@ -257,35 +212,35 @@ BILL_LINES: Table[BilledLine] = Table(
     "one row per line of a bill, then of a credit note, in the order of those and of their lines",
     _billed_lines,
     (
-        _text("document", lambda each: each.document, "`bill` or `credit_note`"),
-        _text("billing_day", lambda each: each.day, "day of the bill"),
-        _text("participant", lambda each: each.participant_id, "whose bill it is"),
-        _whole("line", lambda each: each.number, "place of the line, from 0"),
-        _time("start_utc", lambda each: each.line.slot_start_s, "start of the slot"),
-        _text(
+        text("document", lambda each: each.document, "`bill` or `credit_note`"),
+        text("billing_day", lambda each: each.day, "day of the bill"),
+        text("participant", lambda each: each.participant_id, "whose bill it is"),
+        whole("line", lambda each: each.number, "place of the line, from 0"),
+        time("start_utc", lambda each: each.line.slot_start_s, "start of the slot"),
+        text(
             "kind",
             lambda each: each.line.kind.name.lower(),
             "`purchase`, `sale`, `network_fee`, `grid_import`, `grid_export`, `undeliverable` "
             "(what the grid could not carry: no money) or `lost_deposit`",
         ),
-        _whole(
+        whole(
             "correction",
             lambda each: each.line.correction,
             "0 in the first settlement; in correction n, -n takes a line back and +n replaces it",
         ),
-        _text(
+        text(
             "reference",
             lambda each: each.line.reference,
             "trade id, `<meter>/v<version>` of a reading, `<trade id>@<branch or bus>` of what the "
             "grid could not carry, or `order/<nonce>`",
         ),
-        _whole("energy_wh", lambda each: each.line.energy_wh, "energy"),
-        _whole(
+        whole("energy_wh", lambda each: each.line.energy_wh, "energy"),
+        whole(
             "price_sum_micro_per_kwh",
             lambda each: each.line.price_sum_micro_per_kwh,
             "twice the price, so that the midpoint of two quotes loses nothing",
         ),
-        _whole("amount_nano", lambda each: each.line.amount_nano, "amount"),
+        whole("amount_nano", lambda each: each.line.amount_nano, "amount"),
     ),
 )
 
@@ -294,16 +249,16 @@ CREDIT_NOTES: Table[CreditResult] = Table(
     "one row per billing day and participant whose bill corrections changed after it was issued",
     lambda result: result.credits,
     (
-        _text("billing_day", lambda each: each.day, "day of the bill"),
-        _text("participant", lambda each: each.participant_id, "whose bill it is"),
-        _whole("billed_nano", lambda each: each.note.billed_nano, "total of the bill as issued"),
-        _whole("change_nano", lambda each: each.note.change.total_nano, "what corrections change"),
-        _whole(
+        text("billing_day", lambda each: each.day, "day of the bill"),
+        text("participant", lambda each: each.participant_id, "whose bill it is"),
+        whole("billed_nano", lambda each: each.note.billed_nano, "total of the bill as issued"),
+        whole("change_nano", lambda each: each.note.change.total_nano, "what corrections change"),
+        whole(
             "corrected_nano",
             lambda each: each.note.billed_nano + each.note.change.total_nano,
             "total that holds",
         ),
-        _whole("lines", lambda each: each.note.change.lines, "number of lines of the credit note"),
+        whole("lines", lambda each: each.note.change.lines, "number of lines of the credit note"),
     ),
 )
 
@@ -326,30 +281,30 @@ GRID_SLOTS: Table[SolvedSlot] = Table(
     "solution; no row without a network",
     _solved_slots,
     (
-        _time("start_utc", lambda each: each.slot.slot.start_s, "start of the slot"),
-        _real("vm_min_pu", lambda each: each.grid.vm_min_pu, "lowest voltage"),
-        _text("vm_min_bus", lambda each: each.grid.vm_min_bus, "bus that has it"),
-        _real("vm_max_pu", lambda each: each.grid.vm_max_pu, "highest voltage"),
-        _text("vm_max_bus", lambda each: each.grid.vm_max_bus, "bus that has it"),
-        _real(
+        time("start_utc", lambda each: each.slot.slot.start_s, "start of the slot"),
+        real("vm_min_pu", lambda each: each.grid.vm_min_pu, "lowest voltage"),
+        text("vm_min_bus", lambda each: each.grid.vm_min_bus, "bus that has it"),
+        real("vm_max_pu", lambda each: each.grid.vm_max_pu, "highest voltage"),
+        text("vm_max_bus", lambda each: each.grid.vm_max_bus, "bus that has it"),
+        real(
             "loading_max_percent",
             lambda each: each.grid.loading_max_percent,
             "highest loading, of the current a branch may carry",
         ),
-        _text("loading_max_branch", lambda each: each.grid.loading_max_branch, "branch with it"),
-        _real("losses_wh", lambda each: each.grid.losses_wh, "losses of all branches and shunts"),
-        _real(
+        text("loading_max_branch", lambda each: each.grid.loading_max_branch, "branch with it"),
+        real("losses_wh", lambda each: each.grid.losses_wh, "losses of all branches and shunts"),
+        real(
             "from_outside_wh",
             lambda each: each.grid.from_outside_wh,
             "through the external grids, + = into the network",
         ),
-        _whole(
+        whole(
             "curtailed_wh",
             lambda each: each.slot.state.curtailed_wh,
             "traded energy that the grid could not carry",
         ),
-        _whole("cuts", lambda each: len(each.grid.cuts), "trades that were curtailed"),
-        _whole(
+        whole("cuts", lambda each: len(each.grid.cuts), "trades that were curtailed"),
+        whole(
             "violations",
             lambda each: len(each.grid.violations),
             "limits that were broken all the same",
@@ -362,8 +317,8 @@ BRANCHES: Table[BranchPeak] = Table(
     "one row per branch, in the order of the network",
     lambda result: result.grid.branches if result.grid else (),
     (
-        _text("branch", lambda each: each.branch, "line or transformer"),
-        _real(
+        text("branch", lambda each: each.branch, "line or transformer"),
+        real(
             "loading_max_percent",
             lambda each: each.loading_max_percent,
             "highest loading of the run; empty when its rating is not known",
@@ -376,9 +331,9 @@ BUSES: Table[BusBand] = Table(
     "one row per bus, in the order of the network",
     lambda result: result.grid.buses if result.grid else (),
     (
-        _text("bus", lambda each: each.bus, "bus"),
-        _real("vm_min_pu", lambda each: each.vm_min_pu, "lowest voltage of the run"),
-        _real("vm_max_pu", lambda each: each.vm_max_pu, "highest voltage of the run"),
+        text("bus", lambda each: each.bus, "bus"),
+        real("vm_min_pu", lambda each: each.vm_min_pu, "lowest voltage of the run"),
+        real("vm_max_pu", lambda each: each.vm_max_pu, "highest voltage of the run"),
     ),
 )
 
@@ -404,17 +359,17 @@ CUTS: Table[SlotCut] = Table(
     "one row per trade that the grid could not carry in full, in time order",
     slot_cuts,
     (
-        _time("start_utc", lambda each: each.slot.slot.start_s, "start of the slot"),
-        _text(
+        time("start_utc", lambda each: each.slot.slot.start_s, "start of the slot"),
+        text(
             "trade",
             lambda each: f"{each.market_id}.{each.slot.slot.start_s}.{each.cut.trade}",
             "trade id, as in `reference` of the bill lines",
         ),
-        _text("seller", lambda each: each.cut.seller, "participant that sold"),
-        _text("buyer", lambda each: each.cut.buyer, "participant that bought"),
-        _whole("energy_wh", lambda each: each.cut.energy_wh, "as traded"),
-        _whole("curtailed_wh", lambda each: each.cut.curtailed_wh, "not delivered and not paid"),
-        _text("bound_by", lambda each: each.cut.bound_by, "branch or bus whose limit took it"),
+        text("seller", lambda each: each.cut.seller, "participant that sold"),
+        text("buyer", lambda each: each.cut.buyer, "participant that bought"),
+        whole("energy_wh", lambda each: each.cut.energy_wh, "as traded"),
+        whole("curtailed_wh", lambda each: each.cut.curtailed_wh, "not delivered and not paid"),
+        text("bound_by", lambda each: each.cut.bound_by, "branch or bus whose limit took it"),
     ),
 )
 
@@ -439,19 +394,19 @@ VIOLATIONS: Table[SlotViolation] = Table(
     "one row per limit that was broken in a slot after all curtailment, in time order",
     slot_violations,
     (
-        _time("start_utc", lambda each: each.slot.slot.start_s, "start of the slot"),
-        _text(
+        time("start_utc", lambda each: each.slot.slot.start_s, "start of the slot"),
+        text(
             "kind",
             lambda each: each.violation.kind.name.lower(),
             "`loading`, `undervoltage`, `overvoltage` or `collapse` (no solution)",
         ),
-        _text("element", lambda each: each.violation.element, "branch or bus; may be empty"),
-        _real(
+        text("element", lambda each: each.violation.element, "branch or bus; may be empty"),
+        real(
             "value",
             lambda each: each.violation.value,
             "percent of a loading, per unit of a voltage; empty for a collapse",
         ),
-        _real("limit", lambda each: each.violation.limit, "in the unit of `value`"),
+        real("limit", lambda each: each.violation.limit, "in the unit of `value`"),
     ),
 )
 
@@ -460,40 +415,40 @@ HOMES: Table[HomeResult] = Table(
     "one row per member that owns more than a meter, by participant",
     lambda result: result.homes,
     (
-        _text("participant", lambda each: each.participant_id, "member"),
-        _text(
+        text("participant", lambda each: each.participant_id, "member"),
+        text(
             "planning",
             lambda each: each.planning.name.lower(),
             "`self_consumption`, `arbitrage` or `optimised`",
         ),
-        _whole("charged_wh", lambda each: each.charged_wh, "into the battery"),
-        _whole("discharged_wh", lambda each: each.discharged_wh, "out of the battery"),
-        _whole(
+        whole("charged_wh", lambda each: each.charged_wh, "into the battery"),
+        whole("discharged_wh", lambda each: each.discharged_wh, "out of the battery"),
+        whole(
             "conversion_loss_uwh",
             lambda each: each.conversion_loss_uwh,
             "lost in charging and discharging, in millionths of a Wh",
         ),
-        _whole(
+        whole(
             "self_discharge_uwh",
             lambda each: each.self_discharge_uwh,
             "lost while stored, in millionths of a Wh",
         ),
-        _whole("deferrable_wh", lambda each: each.deferrable_wh, "used by loads that can wait"),
-        _whole("flexible_wh", lambda each: each.flexible_wh, "used by loads that bend"),
-        _whole("vehicle_charged_wh", lambda each: each.vehicle_charged_wh, "into vehicles"),
-        _whole(
+        whole("deferrable_wh", lambda each: each.deferrable_wh, "used by loads that can wait"),
+        whole("flexible_wh", lambda each: each.flexible_wh, "used by loads that bend"),
+        whole("vehicle_charged_wh", lambda each: each.vehicle_charged_wh, "into vehicles"),
+        whole(
             "vehicle_discharged_wh",
             lambda each: each.vehicle_discharged_wh,
             "out of vehicles, used in the home",
         ),
-        _whole("spilled_wh", lambda each: each.spilled_wh, "sun that nobody took"),
-        _whole(
+        whole("spilled_wh", lambda each: each.spilled_wh, "sun that nobody took"),
+        whole(
             "fallback_plans",
             lambda each: each.fallback_plans,
             "plans for which the rule took over",
         ),
-        _whole("shortfalls", lambda each: len(each.shortfalls), "times that energy was missing"),
-        _whole(
+        whole("shortfalls", lambda each: len(each.shortfalls), "times that energy was missing"),
+        whole(
             "missing_wh",
             lambda each: sum(shortfall.missing_wh for shortfall in each.shortfalls),
             "energy that was due and was not there",
@@ -506,10 +461,10 @@ SHORTFALLS: Table[Shortfall] = Table(
     "one row each time that energy was due in a home and was not there, by participant",
     lambda result: (shortfall for home in result.homes for shortfall in home.shortfalls),
     (
-        _text("participant", lambda each: each.participant_id, "member"),
-        _text("asset", lambda each: each.asset, "load, vehicle, or `battery`"),
-        _time("due_utc", lambda each: each.due_s, "when it was due"),
-        _whole("missing_wh", lambda each: each.missing_wh, "what was missing"),
+        text("participant", lambda each: each.participant_id, "member"),
+        text("asset", lambda each: each.asset, "load, vehicle, or `battery`"),
+        time("due_utc", lambda each: each.due_s, "when it was due"),
+        whole("missing_wh", lambda each: each.missing_wh, "what was missing"),
     ),
 )
 
@@ -518,11 +473,11 @@ ORDERS: Table[PlacedOrder] = Table(
     "one row per order of the slot with the most trades, by participant",
     lambda result: result.fullest_book.orders if result.fullest_book else (),
     (
-        _text("participant", lambda each: each.participant_id, "who sent it"),
-        _text("side", lambda each: each.side.name.lower(), "`bid` or `offer`"),
-        _whole("price_micro_per_kwh", lambda each: each.price_micro_per_kwh, "the quote"),
-        _whole("energy_wh", lambda each: each.energy_wh, "energy"),
-        _whole(
+        text("participant", lambda each: each.participant_id, "who sent it"),
+        text("side", lambda each: each.side.name.lower(), "`bid` or `offer`"),
+        whole("price_micro_per_kwh", lambda each: each.price_micro_per_kwh, "the quote"),
+        whole("energy_wh", lambda each: each.energy_wh, "energy"),
+        whole(
             "limit_micro_per_kwh",
             lambda each: each.limit_micro_per_kwh,
             "private limit: worst price of the second stage",
@@ -534,6 +489,7 @@ TABLES: tuple[Table[Any], ...] = (
     *(SLOTS, BILLS, BILL_LINES, CREDIT_NOTES),
     *(GRID_SLOTS, BRANCHES, BUSES, CUTS, VIOLATIONS),
     *(HOMES, SHORTFALLS),
+    *(CARBON_SLOTS, CARBON_STATEMENTS, CARBON_LINES, CARBON_MIX),
 )
 """What a run writes. The orders stay out: they are their senders' own."""
 

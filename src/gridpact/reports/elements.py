@@ -16,6 +16,7 @@ SECTIONS = {
     "energy": "Energy",
     "grid": "Grid",
     "homes": "Homes",
+    "carbon": "Carbon",
     "microgrids": "Microgrids",
     "trade": "Who sold, who bought",
     "storage": "Storage",

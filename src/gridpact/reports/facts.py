@@ -17,6 +17,7 @@ from gridpact.reports.amounts import (
     real_text,
     seconds_text,
 )
+from gridpact.reports.carbon_totals import carbon_sentence, carbon_totals
 from gridpact.reports.physics import credits_sentence, grid_totals, shortfalls_text
 from gridpact.reports.timeline import days_text
 from gridpact.reports.totals import elapsed_s, range_text, refusals_text, totals_of
@@ -106,6 +107,9 @@ def _physical_facts(result: RunResult) -> dict[str, str]:
             f"{counted(len(result.homes), 'member')} with batteries, loads or vehicles; batteries "
             f"took {energy_text(into_wh)}, gave {energy_text(out_wh)}; {shortfalls_text(result)}"
         )
+    carbon = carbon_totals(result)
+    if carbon is not None:
+        facts["Carbon"] = carbon_sentence(carbon)
     errors = result.forecast
     if errors.values:
         skill = real_text(100 * errors.skill, 1, signed=True)
@@ -122,6 +126,12 @@ def _physical_facts(result: RunResult) -> dict[str, str]:
     return facts
 
 
+def _carbon_residual(result: RunResult) -> str:
+    if result.carbon is None:
+        return ""
+    return f", carbon {count_text(result.carbon.residual_ug)} \N{MICRO SIGN}g"
+
+
 def _recorded_facts(result: RunResult) -> dict[str, str]:
     timings = result.timings_s
     currency = result.scenario.currency
@@ -132,7 +142,8 @@ def _recorded_facts(result: RunResult) -> dict[str, str]:
         f"{counted(result.ledger.transactions, 'transaction')}; {refusals_text(result)}",
         "State root": result.ledger.state_root,
         "Residuals": f"energy {count_text(result.energy_residual_wh)} Wh, "
-        f"money {count_text(result.money_residual_nano)} nano-{currency}",
+        f"money {count_text(result.money_residual_nano)} nano-{currency}"
+        f"{_carbon_residual(result)}",
         "Time": f"{seconds_text(elapsed_s(result) - compilation_s)}, of which clearing "
         f"{seconds_text(timings.get('clearing', 0.0))}{grid}; "
         f"and compilation {seconds_text(compilation_s)}",

@@ -7,6 +7,7 @@ from pathlib import Path
 from gridpact.files import write_atomically
 from gridpact.model import RunResult
 from gridpact.reports.book_figure import order_book_figure
+from gridpact.reports.carbon_section import carbon_section
 from gridpact.reports.corrections import corrections_section
 from gridpact.reports.document import document
 from gridpact.reports.elements import Section
@@ -60,6 +61,7 @@ def _sections(result: RunResult) -> list[Section]:
         energy_section(result, totals, energy_figure(result, timeline)),
         grid_section(result, timeline),
         homes_section(result, timeline),
+        carbon_section(result, timeline),
         forecasts_section(result),
         bills_section(result),
         corrections_section(result),

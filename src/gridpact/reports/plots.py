@@ -140,10 +140,15 @@ def steps(
 
 def bars(timeline: Timeline, name: str, read_wh: Callable[[Span], int], colour: str) -> Spec:
     """Energy of each slot, in the lower panel."""
+    return bars_of(timeline, name, [read_wh(span) / WH_PER_KWH for span in timeline.spans], colour)
+
+
+def bars_of(timeline: Timeline, name: str, values_kwh: Sequence[float], colour: str) -> Spec:
+    """Values of all steps, in the lower panel."""
     return over_time(timeline) | {
         "type": "bar",
         "name": name,
-        "y": [read_wh(span) / WH_PER_KWH for span in timeline.spans],
+        "y": list(values_kwh),
         "yaxis": "y2",
         "width": timeline.width_ms * (0.92 if len(timeline.spans) <= _BARS_APART_MAX else 1),
         "marker": {"color": f"@{colour}", "line": {"width": 0}},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 
 from gridpact import __version__
 from gridpact.model import RunResult
+from gridpact.reports.carbon_totals import carbon_totals
 from gridpact.reports.physics import grid_totals
 from gridpact.reports.totals import elapsed_s, totals_of
 
@@ -48,7 +50,7 @@ def run_json(result: RunResult, report_path: Path | None) -> dict[str, object]:
             "change_nano": sum(each.note.change.total_nano for each in result.credits),
         },
         "certificates": None,
-        "carbon": None,
+        "carbon": _carbon(result),
         "market_state_root": ledger.market_state_root,
         "ledger": {
             "path": str(ledger.path),
@@ -82,6 +84,11 @@ def _grid(result: RunResult) -> dict[str, object] | None:
         "cuts": totals.cuts,
         "violations": totals.violations,
     }
+
+
+def _carbon(result: RunResult) -> dict[str, object] | None:
+    totals = carbon_totals(result)
+    return None if totals is None else asdict(totals)
 
 
 def _homes(result: RunResult) -> dict[str, object] | None:

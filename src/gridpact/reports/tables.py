@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from gridpact.errors import StoreError
 from gridpact.files import write_atomically
 from gridpact.model import RunResult
-from gridpact.reports.columns import BILLS, SLOTS, TABLES, Column, Kind, Table
+from gridpact.reports.columns import BILLS, SLOTS, TABLES
+from gridpact.reports.table_shapes import Column, Kind, Table
 from gridpact.reports.timeline import zone_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,15 @@ from pathlib import Path
 from tests.unit.cli.small_run import write_scenario
 
 from gridpact.inputs import load_scenario
-from gridpact.model import NetworkPolicy, RunResult, Scenario
+from gridpact.model import (
+    CarbonPolicy,
+    CarbonRules,
+    HomePattern,
+    NetworkPolicy,
+    RunResult,
+    Scenario,
+)
+from gridpact.model.assets import Battery, Planning
 from gridpact.pipeline import run_scenario
 
 FEEDER = {
@@ -58,3 +66,28 @@ def with_feeder(scenario: Scenario, folder: Path, *, ampere: float, r: float = 0
 def run(scenario: Scenario, folder: Path) -> Village:
     """Run it into a new folder."""
     return Village(scenario, folder, run_scenario(scenario, folder / "ledger"))
+
+
+GENERATION, IMPORT, SUPPLIER = 41_000, 400_000, 300_000
+"""mg/kWh of members' plants, of the grid by power flow, of the grid by contract."""
+BATTERY = Battery(
+    capacity_wh=4_000,
+    charge_w=2_000,
+    discharge_w=2_000,
+    charge_permille=950,
+    discharge_permille=950,
+    stored_min_wh=0,
+    stored_max_wh=4_000,
+    stored_initial_wh=0,
+    self_discharge_ppm_per_hour=1_000,
+)
+STORING = HomePattern(planning=Planning.SELF_CONSUMPTION, battery=BATTERY)
+
+
+def traced(folder: Path, rules: CarbonRules | None = None, imports: int = IMPORT) -> Scenario:
+    """The small scenario on its feeder, with carbon and a battery in a home without sun."""
+    scenario = with_feeder(scenario_in(folder), folder, ampere=200)
+    members = list(scenario.members)
+    members[1] = replace(members[1], home=STORING)
+    policy = CarbonPolicy(rules or CarbonRules(GENERATION, SUPPLIER), imports)
+    return replace(scenario, members=tuple(members), carbon=policy)

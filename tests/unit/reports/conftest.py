@@ -172,6 +172,7 @@ def run_result(slots: tuple[SlotResult, ...], bills: tuple[BillResult, ...]) -> 
         grid=None,
         homes=(),
         forecast=ForecastErrors(0, NAN, NAN, NAN, NAN, NAN, {}, {}),
+        carbon=None,
         gains=(
             Gains(95_000_000, 50_000_000, 150_000_000, 200_000_000)
             if trading

@@ -12,7 +12,8 @@ from tests.unit.reports.conftest import LINE, START_S
 
 from gridpact.model import RunResult
 from gridpact.reports import TABLES, frame_of, table, tables, write_parquet
-from gridpact.reports.columns import ORDERS, Kind
+from gridpact.reports.columns import ORDERS
+from gridpact.reports.table_shapes import Kind
 from gridpact.reports.tables import table_csv
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "results.md"
