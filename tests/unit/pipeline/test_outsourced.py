@@ -17,6 +17,7 @@ from nacl.bindings import (
 from tests.unit.carbon.flows import random_flow
 
 from gridpact.carbon import trace
+from gridpact.carbon.outsourcing.checks import SAME
 from gridpact.codec import sha256
 from gridpact.errors import InputError
 from gridpact.model.trace_jobs import TraceMode, TraceState
@@ -57,8 +58,8 @@ def run(
 def assert_carbon(done: OutsourcedRun) -> None:
     """The rates that were published are those that tracing finds."""
     expected = trace(FLOW, np.array([FACTORS]))
-    assert done.load_t_per_h == pytest.approx(expected.load_t_per_h.sum(), rel=1e-9)
-    assert done.loss_t_per_h == pytest.approx(expected.loss_t_per_h.sum(), rel=1e-9)
+    assert done.load_t_per_h == pytest.approx(expected.load_t_per_h.sum(), rel=SAME)
+    assert done.loss_t_per_h == pytest.approx(expected.loss_t_per_h.sum(), rel=SAME)
 
 
 def share_of(station: str, folder: Path) -> RatesFile:

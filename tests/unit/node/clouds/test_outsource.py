@@ -12,7 +12,7 @@ from tests.papers.test_sun23_tracing import CURVES, wang
 from tests.unit.carbon.flows import random_flow
 
 from gridpact.carbon.outsourcing import problem_of
-from gridpact.carbon.outsourcing.checks import difference
+from gridpact.carbon.outsourcing.checks import SAME, difference
 from gridpact.carbon.outsourcing.cloud import solve_clear
 from gridpact.carbon.outsourcing.problem import Problem
 from gridpact.node.clouds import Outcome, Provider, Terms, outsource
@@ -63,9 +63,9 @@ def assert_right(outcome: Outcome) -> None:
     assert outcome.job.stage is Stage.ACCEPTED
     answer = outcome.job.stands
     assert answer is not None
-    assert difference(answer.x_mw, solve_clear(problem())) < 1e-10
+    assert difference(answer.x_mw, solve_clear(problem())) < SAME
     carbon = [float(c.t_per_mwh(np.float64(p))) for c, p in zip(CURVES, (400, 100), strict=True)]
-    assert answer.t_per_mwh == pytest.approx(carbon, rel=1e-10)
+    assert answer.t_per_mwh == pytest.approx(carbon, rel=SAME)
 
 
 def test_two_honest_ones() -> None:
