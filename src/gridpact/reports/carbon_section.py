@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gridpact.reports.amounts import counted, kwh_text, percent_text
 from gridpact.reports.carbon_columns import CARBON_STATEMENTS
 from gridpact.reports.carbon_figures import map_figure, sankey_figure
-from gridpact.reports.carbon_over_time import member_figure, mix_figure, store_figure
+from gridpact.reports.carbon_over_time import member_figure, mix_figure, store_figure, use_of
 from gridpact.reports.carbon_totals import CarbonTotals, carbon_totals, intensity_text, mass_text
 from gridpact.reports.elements import (
     Heading,
@@ -45,7 +45,8 @@ def carbon_section(result: RunResult, timeline: Timeline) -> Section | None:
         return None
     if not totals.slots:
         return Section("carbon", tag("p", "No power flowed in any slot, so nothing was traced."))
-    over_time = [mix_figure(result, timeline), member_figure(result, timeline)]
+    use = use_of(result, timeline)
+    over_time = [mix_figure(result, timeline, use), member_figure(result, timeline, use)]
     stores = store_figure(result, timeline)
     if stores is not None:
         over_time.append(stores)
