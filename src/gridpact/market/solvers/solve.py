@@ -26,7 +26,7 @@ STRUCTURED = "structured"
 GAP_AIM = 1e-10
 MISSING_AIM = 1e-10
 """What the interior point method stops at: as tight as doubles reach on a hundred microgrids."""
-GAP_LAST = 1e-6
+GAP_LAST = 1e-7
 """What the tightest may have when none is good: where next to nothing costs next to nothing,
 doubles end before. Replicas check the certificate all the same."""
 
