@@ -237,7 +237,7 @@ def _judge_parts(
         return Verdict.CARBON_MEMBERS_WRONG
     for owner, mine in parts.items():
         for start_s, part in zip(starts, mine, strict=True):
-            if part_net_wh(part) != _metered_wh(draft, market, start_s, owner):
+            if part.net_wh != _metered_wh(draft, market, start_s, owner):
                 return Verdict.CARBON_ENERGY_WRONG
     for place, slot in enumerate(slots):
         of_slot = [mine[place] for mine in parts.values()]
@@ -262,11 +262,6 @@ def _of(slot: SlotCarbon, names: Sequence[str]) -> list[int]:
 
 def _summed(parts: Sequence[MemberCarbon], names: Sequence[str]) -> list[int]:
     return [sum(getattr(part, name) for part in parts) for name in names]
-
-
-def part_net_wh(part: MemberCarbon) -> int:
-    """What the meters see of a part, + = export."""
-    return part.generated_wh + part.discharged_wh - part.load_wh - part.charged_wh
 
 
 def _metered_wh(draft: Draft, market: Market, start_s: int, owner: str) -> int:
@@ -338,7 +333,7 @@ def _line(draft: Draft, market: Market, start_s: int, owner: str, part: MemberCa
     rules = market.carbon or CarbonRules(0, 0)
     held = draft.get(position_key("contracts", owner, market.market, start_s), SlotContracts)
     contracts = held.contracts if held is not None else []
-    bought, supplied = purchases_wh(contracts, part_net_wh(part))
+    bought, supplied = purchases_wh(contracts, part.net_wh)
     return CarbonLine(
         start_s,
         part,

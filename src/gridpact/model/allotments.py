@@ -77,6 +77,11 @@ class MemberCarbon(Wire, frozen=True):
     discharged_ug: Micrograms
     """That it gave back."""
 
+    @property
+    def net_wh(self) -> int:
+        """What the member's meters see, + = export."""
+        return self.generated_wh + self.discharged_wh - self.load_wh - self.charged_wh
+
 
 class CarbonLine(Wire, frozen=True):
     """One slot of a member's carbon statement."""

@@ -132,12 +132,8 @@ def _compare(
         return
     for place, stated in enumerate(body.slots):
         members = [allotment.parts[name][place] for name in names]
-        net_wh = [
-            part.generated_wh + part.discharged_wh - part.load_wh - part.charged_wh
-            for part in members
-        ]
         where = f"carbon of {body.first_start_s + place * scenario.slot_length_s}"
-        flow = lines.solve(net_wh, [part.load_wh for part in members])
+        flow = lines.solve([part.net_wh for part in members], [part.load_wh for part in members])
         if not flow.converged[0]:
             found.violations.append(f"{where}: the network cannot carry these energies")
             continue
