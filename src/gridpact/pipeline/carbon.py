@@ -134,10 +134,11 @@ class CarbonDesk:
 
     def _keep_mix(self, index: int, found: TracedSlot) -> None:
         """Where what members used is from, and the trace of the slot in which they differ most."""
-        self.import_share[:, index] = found.mix.import_share
-        self.storage_share[:, index] = found.mix.storage_share
+        mix = self._tracer.mix(found)
+        self.import_share[:, index] = mix.import_share
+        self.storage_share[:, index] = mix.storage_share
         used = [part.load_wh > 0 for part in found.members]
-        spread = float(np.std(found.mix.t_per_mwh[used])) if any(used) else 0.0
+        spread = float(np.std(mix.t_per_mwh[used])) if any(used) else 0.0
         if spread > self._most:
             self.mixed, self._most = (index, found.trace), spread
 

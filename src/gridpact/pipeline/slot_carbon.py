@@ -71,7 +71,8 @@ class TracedSlot:
     slot: SlotCarbon
     members: list[MemberCarbon]
     trace: Trace
-    mix: Mix
+    homes: HomeFlow
+    """The flow that was traced."""
 
 
 class SlotTracer:
@@ -144,7 +145,19 @@ class SlotTracer:
             msgspec.structs.replace(part, load_ug=load, charged_ug=charged)
             for part, load, charged in zip(members, load_ug, charged_ug, strict=True)
         ]
-        return TracedSlot(slot, found, traced, _mix(tracer, homes, traced))
+        return TracedSlot(slot, found, traced, homes)
+
+    def mix(self, found: TracedSlot) -> Mix:
+        """Shares of each member's use, by sweeps with an intensity of 1 for one kind of source."""
+        homes = found.homes
+        tracer = self._tracer = self._tracer or Tracer(homes.flow.network)
+        at_homes = homes.flow.network.load_bus[homes.load]
+        shares = []
+        for sources in (homes.grids, homes.discharging):
+            ones = np.zeros((1, len(homes.flow.network.source_ids)))
+            ones[0, sources] = 1.0
+            shares.append(tracer.bus_intensity(homes.flow, ones)[0, at_homes])
+        return Mix(shares[0], shares[1], found.trace.bus_t_per_mwh[0, at_homes])
 
     def _power(self, members: Sequence[MemberCarbon]) -> HomePower:
         mw_per_wh = MW_PER_W / self._hours
@@ -185,14 +198,3 @@ class SlotTracer:
             "exported_wh": exported_wh,
             "imported_wh": missing_wh + exported_wh,
         }
-
-
-def _mix(tracer: Tracer, homes: HomeFlow, traced: Trace) -> Mix:
-    """Shares of each member's use, by sweeps with an intensity of 1 for one kind of source."""
-    at_homes = homes.flow.network.load_bus[homes.load]
-    shares = []
-    for sources in (homes.grids, homes.discharging):
-        ones = np.zeros((1, len(homes.flow.network.source_ids)))
-        ones[0, sources] = 1.0
-        shares.append(tracer.bus_intensity(homes.flow, ones)[0, at_homes])
-    return Mix(shares[0], shares[1], traced.bus_t_per_mwh[0, at_homes])
